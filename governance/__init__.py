@@ -1,0 +1,1 @@
+"""What may be done: feed contracts, sharing agreements, retention rules and use cases, read from `contracts/`."""

@@ -1,0 +1,350 @@
+"""Feed contracts: typed reading of the Open Data Contract Standard (ODCS v3) files in `contracts/feeds/`.
+
+The YAML is validated by the `open-data-contract-standard` package; this module turns it into the few frozen types that
+the loader, the GX suites, pseudonymisation, the dbt sources and the Dagster assets are made from. Doorstep's own
+settings ride in `customProperties`, as the standard intends; `docs/contracts.md` lists them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+from open_data_contract_standard.model import (
+    CustomProperty,
+    DataQuality,
+    OpenDataContractStandard,
+    SchemaObject,
+    SchemaProperty,
+)
+
+Choice = TypeVar("Choice", bound=StrEnum)
+Value = TypeVar("Value")
+
+CONTRACTS_FOLDER = Path(__file__).resolve().parent.parent / "contracts"
+
+
+class ContractError(ValueError):
+    """A contract file breaks the standard or Doorstep's own rules; the message names file, place and remedy."""
+
+
+class Identifier(StrEnum):
+    """Which personal identifier a column holds. Only these ever reach the vault and the link keys."""
+
+    FORENAME = "forename"
+    MIDDLE_NAME = "middle_name"
+    SURNAME = "surname"
+    FULL_NAME = "full_name"
+    DATE_OF_BIRTH = "date_of_birth"
+    NINO = "nino"
+    NHS_NUMBER = "nhs_number"
+    PHONE = "phone"
+    EMAIL = "email"
+    PARTNER_PERSON_REFERENCE = "partner_person_reference"
+    UPRN = "uprn"
+    PARENT_UPRN = "parent_uprn"
+    ADDRESS = "address"
+    POSTCODE = "postcode"
+    FORWARDING_ADDRESS = "forwarding_address"
+    FORWARDING_POSTCODE = "forwarding_postcode"
+
+
+class Leaves(StrEnum):
+    """How a column leaves the council. A column without it stays."""
+
+    AS_IS = "as_is"
+    YEAR = "year"
+    PROPERTY = "property"
+    REFERENCE = "reference"
+
+
+LOGICAL_TYPES: Mapping[str, pa.DataType] = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "date": pa.date32(),
+    "boolean": pa.bool_(),
+}
+
+PERSON_IDENTIFIERS = frozenset({Identifier.SURNAME, Identifier.FULL_NAME})
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a feed table."""
+
+    name: str
+    physical_name: str
+    type: str
+    required: bool
+    key_position: int | None
+    optional_column: bool
+    pattern: str | None
+    minimum: float | None
+    maximum: float | None
+    codes: tuple[str, ...]
+    identifier: Identifier | None
+    leaves: Leaves | None
+    description: str
+
+    @property
+    def payload_name(self) -> str:
+        """Name in the payload: lower case; `<name>_year` and `<name>_ref` where the value is coarsened or replaced."""
+        base = self.name.lower()
+        match self.leaves:
+            case Leaves.YEAR:
+                return "year_of_birth" if self.identifier is Identifier.DATE_OF_BIRTH else f"{base}_year"
+            case Leaves.PROPERTY:
+                return "parent_property_ref" if self.identifier is Identifier.PARENT_UPRN else "property_ref"
+            case Leaves.REFERENCE:
+                return base if base.endswith(("_ref", "_reference")) else f"{base}_ref"
+            case _:
+                return base
+
+    @property
+    def payload_type(self) -> pa.DataType:
+        match self.leaves:
+            case Leaves.YEAR:
+                return pa.int64()
+            case Leaves.PROPERTY | Leaves.REFERENCE:
+                return pa.string()
+            case _:
+                return LOGICAL_TYPES[self.type]
+
+
+@dataclass(frozen=True)
+class QualityRule:
+    """One quality rule of a table: an ODCS library metric, or a GX expectation by its own name."""
+
+    description: str
+    metric: str | None
+    minimum: float | None
+    maximum: float | None
+    expectation: str | None
+    arguments: Mapping[str, Any]
+    blocking: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a feed: the rows of one file of each delivery."""
+
+    feed: str
+    name: str
+    description: str
+    file_pattern: re.Pattern[str]
+    row_element: str | None
+    columns: tuple[Column, ...]
+    quality: tuple[QualityRule, ...]
+
+    @property
+    def qualified_name(self) -> str:
+        """`<feed>__<table>`: the name used in every store, in dbt and in Dagster."""
+        return f"{self.feed}__{self.name}"
+
+    @property
+    def key(self) -> tuple[Column, ...]:
+        """The columns that identify a record in the partner's system, in order."""
+        keyed = [column for column in self.columns if column.key_position is not None]
+        return tuple(sorted(keyed, key=lambda column: column.key_position or 0))
+
+    @property
+    def holds_people(self) -> bool:
+        """True if rows name a person, so that link keys and a vault row are made for each."""
+        return any(column.identifier in PERSON_IDENTIFIERS for column in self.columns)
+
+    @property
+    def payload_columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.leaves is not None)
+
+    @property
+    def payload_schema(self) -> pa.Schema:
+        """Arrow schema of the minimised payload: `record_ref` (32 hexadecimal digits), then what may leave."""
+        fields = [pa.field("record_ref", pa.string(), nullable=False)]
+        fields += [pa.field(column.payload_name, column.payload_type) for column in self.payload_columns]
+        return pa.schema(fields)
+
+    def with_identifier(self, identifier: Identifier) -> tuple[Column, ...]:
+        """The columns that hold `identifier`, in file order (address lines are several)."""
+        return tuple(column for column in self.columns if column.identifier is identifier)
+
+
+@dataclass(frozen=True)
+class FeedContract:
+    """A partner feed: format, tables, agreement, retention, cadence."""
+
+    feed: str
+    version: str
+    description: str
+    partner: str
+    owner: str
+    agreement: str
+    retention_rule: str
+    maximum_quarantined_share: float
+    format: str
+    encoding: str
+    delimiter: str
+    date_formats: tuple[str, ...]
+    open_ended_date: str | None
+    cadence_days: int
+    latency_days: int
+    tables: tuple[Table, ...]
+    path: Path
+
+    def table(self, name: str) -> Table:
+        for table in self.tables:
+            if table.name == name:
+                return table
+        raise KeyError(f"{self.feed} has no table {name}")
+
+    @property
+    def holds_people(self) -> bool:
+        return any(table.holds_people for table in self.tables)
+
+
+def read_contracts(folder: Path = CONTRACTS_FOLDER) -> dict[str, FeedContract]:
+    """Read every `*.odcs.yaml` under `folder/feeds`, by feed name in alphabetical order.
+
+    Raises `ContractError` naming the file and what to change.
+    """
+    contracts = [read_contract(path) for path in sorted((folder / "feeds").glob("*.odcs.yaml"))]
+    return {contract.feed: contract for contract in contracts}
+
+
+@cache
+def read_contract(path: Path) -> FeedContract:
+    """Read one ODCS file. Raises `ContractError`."""
+    try:
+        odcs = OpenDataContractStandard.from_file(str(path))
+        return _feed_contract(odcs, path)
+    except ContractError:
+        raise
+    except Exception as error:
+        raise ContractError(f"{path.name}: not a valid ODCS v3 data contract: {error}") from error
+
+
+def _feed_contract(odcs: OpenDataContractStandard, path: Path) -> FeedContract:
+    feed = _required(odcs.name, path, "name")
+    settings = _settings(odcs.customProperties)
+    server = _required(odcs.servers, path, "servers")[0]
+    server_settings = _settings(server.customProperties)
+    sla = {item.property: item.value for item in odcs.slaProperties or []}
+    owners = [member.username for member in _team(odcs) if member.role == "owner"]
+    if not owners:
+        raise ContractError(f"{path.name}: team: name one member with `role: owner`")
+    tables = tuple(_table(feed, item, path) for item in _required(odcs.schema_, path, "schema"))
+    return FeedContract(
+        feed=feed,
+        version=_required(odcs.version, path, "version"),
+        description=(odcs.description.purpose if odcs.description else None) or feed,
+        partner=_required(settings.get("partner"), path, "customProperties.partner"),
+        owner=owners[0],
+        agreement=_required(settings.get("agreement"), path, "customProperties.agreement"),
+        retention_rule=_required(settings.get("retentionRule"), path, "customProperties.retentionRule"),
+        maximum_quarantined_share=float(settings.get("maximumQuarantinedShare", 0.05)),
+        format=_required(server.format, path, "servers[0].format"),
+        encoding=server_settings.get("encoding", "utf-8"),
+        delimiter=server_settings.get("delimiter", ","),
+        date_formats=tuple(server_settings.get("dateFormats", ["%Y-%m-%d"])),
+        open_ended_date=server_settings.get("openEndedDate"),
+        cadence_days=int(_required(sla.get("frequency"), path, "slaProperties.frequency")),
+        latency_days=int(_required(sla.get("latency"), path, "slaProperties.latency")),
+        tables=tables,
+        path=path,
+    )
+
+
+def _team(odcs: OpenDataContractStandard) -> list[Any]:
+    team = odcs.team or []
+    return list(team) if isinstance(team, list) else list(team.members or [])
+
+
+def _table(feed: str, item: SchemaObject, path: Path) -> Table:
+    name = _required(item.name, path, "schema.name")
+    where = f"schema.{name}"
+    pattern = re.compile(_required(item.physicalName, path, f"{where}.physicalName"))
+    missing = {"delivery_date", "kind"} - set(pattern.groupindex)
+    if missing:
+        raise ContractError(f"{path.name}: {where}.physicalName: name the groups {sorted(missing)} in the file pattern")
+    columns = tuple(_column(column, path, where) for column in _required(item.properties, path, f"{where}.properties"))
+    if not any(column.key_position for column in columns):
+        raise ContractError(f"{path.name}: {where}: mark at least one property `primaryKey: true`")
+    return Table(
+        feed=feed,
+        name=name,
+        description=_required(item.description, path, f"{where}.description"),
+        file_pattern=pattern,
+        row_element=item.physicalType,
+        columns=columns,
+        quality=tuple(_quality_rule(rule) for rule in item.quality or []),
+    )
+
+
+def _column(item: SchemaProperty, path: Path, where: str) -> Column:
+    name = _required(item.name, path, f"{where}.properties.name")
+    logical_type = item.logicalType or "string"
+    if logical_type not in LOGICAL_TYPES:
+        raise ContractError(
+            f"{path.name}: {where}.{name}: logicalType {logical_type!r} is not one of {sorted(LOGICAL_TYPES)}"
+        )
+    settings = _settings(item.customProperties)
+    options = item.logicalTypeOptions or {}
+    return Column(
+        name=name,
+        physical_name=item.physicalName or name,
+        type=logical_type,
+        required=bool(item.required),
+        key_position=(item.primaryKeyPosition or 1) if item.primaryKey else None,
+        optional_column=bool(settings.get("optionalColumn", False)),
+        pattern=options.get("pattern"),
+        minimum=options.get("minimum"),
+        maximum=options.get("maximum"),
+        codes=tuple(str(code) for code in settings.get("codes", [])),
+        identifier=_choice(Identifier, settings.get("identifier"), path, f"{where}.{name}.identifier"),
+        leaves=_choice(Leaves, settings.get("leaves"), path, f"{where}.{name}.leaves"),
+        description=item.description or "",
+    )
+
+
+def _quality_rule(rule: DataQuality) -> QualityRule:
+    implementation = rule.implementation if isinstance(rule.implementation, dict) else {}
+    return QualityRule(
+        description=rule.description or "",
+        metric=rule.metric or rule.rule,
+        minimum=rule.mustBeGreaterOrEqualTo,
+        maximum=rule.mustBeLessOrEqualTo,
+        expectation=implementation.get("type"),
+        arguments=implementation.get("kwargs", {}),
+        blocking=(rule.severity or "error") == "error",
+    )
+
+
+def _settings(properties: list[CustomProperty] | None) -> dict[str, Any]:
+    return {item.property: item.value for item in properties or [] if item.property}
+
+
+def _choice(kind: type[Choice], value: Any, path: Path, where: str) -> Choice | None:
+    if value is None:
+        return None
+    try:
+        return kind(value)
+    except ValueError:
+        raise ContractError(f"{path.name}: {where}: {value!r} is not one of {[str(item) for item in kind]}") from None
+
+
+def _required(value: Value | None, path: Path, where: str) -> Value:
+    if not value:
+        raise ContractError(f"{path.name}: {where} is missing")
+    return value
+
+
+def delivery_date_of(text: str) -> date:
+    """Read the `delivery_date` group of a file pattern (YYYYMMDD). Raises `ValueError`."""
+    return datetime.strptime(text, "%Y%m%d").date()

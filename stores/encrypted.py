@@ -1,0 +1,129 @@
+"""Encrypted DuckDB stores: one writer at a time, each file with its own key, and bytes that really go when rewritten.
+
+DuckDB allows one writing process and no reader beside it, so every writer first takes an advisory lock on
+`<store>.lock`. Reading an encrypted file needs no extension; writing one needs OpenSSL from the packaged `httpfs`
+extension (DuckDB refuses to write with its built-in cipher, rightly).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import duckdb_extensions
+
+from stores.files import flush_folder
+from stores.keys import KeyProvider, derive_key
+
+LOCK_PATIENCE_SECONDS = 600.0
+STORE = "store"
+
+
+class StoreBusyError(RuntimeError):
+    """Another process kept a store's writer lock for longer than we wait."""
+
+
+class StoreUnreadableError(RuntimeError):
+    """A store cannot be opened: wrong key, damaged, or missing."""
+
+
+def storage_key(keys: KeyProvider, store: str) -> str:
+    """Return the hexadecimal encryption key of the store called `store` (its path inside the zone, without suffix)."""
+    return derive_key(keys.root("storage"), "storage", store).hex()
+
+
+@contextmanager
+def writer_lock(path: Path, patience: float = LOCK_PATIENCE_SECONDS) -> Iterator[None]:
+    """Hold the one writer's lock of the store at `path`; wait for it up to `patience` seconds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience
+    with path.with_name(path.name + ".lock").open("w") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StoreBusyError(
+                        f"{path}: another process has been writing for {patience:.0f} s. Wait for it, or stop it."
+                    ) from None
+                time.sleep(0.05)
+        yield
+
+
+@contextmanager
+def attached(path: Path, key: str, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield an in-memory connection with the encrypted store at `path` attached as `store` and made current.
+
+    A writer holds the store's lock until the block ends. Raises `StoreUnreadableError` on a wrong key, a missing
+    file (when reading) or a damaged one; the key never appears in a message.
+    """
+    if read_only:
+        with _connection(path, key, read_only=True) as connection:
+            yield connection
+    else:
+        with writer_lock(path), _connection(path, key, read_only=False) as connection:
+            yield connection
+
+
+def in_memory_connection() -> duckdb.DuckDBPyConnection:
+    """Return a fresh in-memory connection with the writing cipher loaded and no way to the network."""
+    connection = duckdb.connect(":memory:")
+    duckdb_extensions.import_extension("httpfs", con=connection)
+    connection.execute("load httpfs")
+    return connection
+
+
+@contextmanager
+def _connection(path: Path, key: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    if read_only and not path.is_file():
+        raise StoreUnreadableError(f"{path}: no such store. Run `doorstep refresh` first.")
+    connection = in_memory_connection()
+    try:
+        attach(connection, path, key, STORE, read_only=read_only)
+        connection.execute(f"use {STORE}")
+        yield connection
+    finally:
+        connection.close()
+
+
+def attach(connection: duckdb.DuckDBPyConnection, path: Path, key: str, name: str, *, read_only: bool) -> None:
+    """Attach the encrypted store at `path` to `connection` as `name`; the caller holds the lock when writing."""
+    mode = ", read_only" if read_only else ""
+    # The key is bound: a syntax error echoes whatever is inlined. (The path cannot be bound.)
+    quoted_path = str(path).replace("'", "''")
+    try:
+        connection.execute(f"attach '{quoted_path}' as {name} (encryption_key ?{mode})", [key])
+    except duckdb.Error as error:
+        raise StoreUnreadableError(
+            f"{path}: cannot be opened ({type(error).__name__}). Is it the right key, and the whole file?"
+        ) from None
+
+
+def rewrite(path: Path, key: str) -> None:
+    """Copy the live rows of the store at `path` into a fresh file and put it in place of the old one.
+
+    DuckDB keeps deleted bytes after DELETE and CHECKPOINT; only a copy into a fresh file removes them.
+    """
+    with writer_lock(path):
+        aside = path.with_name(path.name + ".rewritten")
+        _remove_store(aside)
+        connection = in_memory_connection()
+        try:
+            attach(connection, path, key, "old", read_only=True)
+            attach(connection, aside, key, "fresh", read_only=False)
+            connection.execute("copy from database old to fresh")
+        finally:
+            connection.close()
+        aside.replace(path)
+        path.with_name(path.name + ".wal").unlink(missing_ok=True)
+        flush_folder(path.parent)
+
+
+def _remove_store(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_name(path.name + ".wal").unlink(missing_ok=True)
