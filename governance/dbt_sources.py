@@ -51,7 +51,13 @@ def dbt_sources(contracts: Mapping[str, FeedContract]) -> dict[str, Any]:
 
 
 def _feed_table(contract: FeedContract, table: Table) -> dict[str, Any]:
-    columns = [{"name": "record_ref", "description": "Keyed reference of the partner's record.", "data_type": "varchar"}]
+    columns = [
+        {
+            "name": "record_ref",
+            "description": "Keyed reference of the partner's record.",
+            "data_type": "varchar",
+        }
+    ]
     for column in table.payload_columns:
         columns.append({"name": column.payload_name, "description": column.description})
     columns += [{"name": name, "description": text} for name, text in VERSION_COLUMNS.items()]

@@ -1,0 +1,122 @@
+"""Which record is whose: references made from keys, and the identities that stay with the council.
+
+A reference is a keyed pseudorandom function (HMAC-SHA256) of the partner's own key, so that a replay or a rebuild
+gives the same one, and without the key it is indistinguishable from a random number.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from governance.contracts import Column, Identifier, Table
+from stores.keys import KeyProvider, derive_key
+
+REFERENCE_HEX_DIGITS = 32
+PREFIX_BYTES = 4
+NO_VALUE = b"\xff" * PREFIX_BYTES
+
+IDENTITY_COLUMNS = (
+    "forename",
+    "middle_name",
+    "surname",
+    "full_name",
+    "date_of_birth",
+    "nino",
+    "nhs_number",
+    "phone",
+    "email",
+    "partner_person_reference",
+    "uprn",
+    "address",
+    "postcode",
+    "forwarding_address",
+    "forwarding_postcode",
+    "forwarding_uprn",
+)
+
+IDENTITY_SCHEMA = pa.schema(
+    [
+        pa.field("record_ref", pa.string(), nullable=False),
+        *(pa.field(name, pa.date32() if name == "date_of_birth" else pa.string()) for name in IDENTITY_COLUMNS),
+    ]
+)
+"""One row per record: its reference, then every identifier as the partner wrote it, null where not held."""
+
+SEVERAL_LINES = frozenset({Identifier.ADDRESS, Identifier.FORWARDING_ADDRESS})
+LINE_SEPARATOR = ", "
+
+
+def record_references(table: Table, rows: pa.Table, keys: KeyProvider, agreement: str) -> pa.Array:
+    """Return the `record_ref` of every row of `rows` (a checked table of contract table `table`)."""
+    key = derive_key(keys.root("pseudonym"), "record_ref", agreement)
+    scope = _prefixed(table.feed) + _prefixed(table.name)
+    parts = [[_prefixed(value) for value in _texts(rows[column.name])] for column in table.key]
+    return _references(key, [scope + b"".join(values) for values in zip(*parts, strict=True)])
+
+
+def property_references(uprns: pa.Array | pa.ChunkedArray, keys: KeyProvider, agreement: str) -> pa.Array:
+    """Return the `property_ref` of every UPRN; null stays null. Leading zeros do not matter."""
+    key = derive_key(keys.root("pseudonym"), "property_ref", agreement)
+    distinct = _whole(uprns).cast(pa.string()).dictionary_encode()
+    references = _references(key, [_prefixed(value.lstrip("0")) for value in distinct.dictionary.to_pylist()])
+    return references.take(distinct.indices)
+
+
+def identities(table: Table, rows: pa.Table, references: pa.Array, forwarding_uprns: pa.Array | None = None) -> pa.Table:
+    """Return the identities of `rows` by the roles that the contract gives its columns: one `IDENTITY_SCHEMA` row each.
+
+    Address lines are joined with ", ". `forwarding_uprns` come from address matching, since no partner holds them.
+    """
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {"record_ref": references}
+    for name in IDENTITY_COLUMNS:
+        field = IDENTITY_SCHEMA.field(name)
+        if name == "forwarding_uprn":
+            found = forwarding_uprns
+        else:
+            identifier = Identifier(name)
+            found = _joined(rows, table.with_identifier(identifier), several=identifier in SEVERAL_LINES)
+        columns[name] = pa.nulls(rows.num_rows, field.type) if found is None else found.cast(field.type)
+    return pa.table(columns, schema=IDENTITY_SCHEMA)
+
+
+def address_text(table: Table, rows: pa.Table, identifier: Identifier) -> pa.Array | pa.ChunkedArray | None:
+    """Return the joined address lines that hold `identifier`, or None if the contract names no such column."""
+    return _joined(rows, table.with_identifier(identifier), several=identifier in SEVERAL_LINES)
+
+
+def _joined(rows: pa.Table, held: Sequence[Column], *, several: bool) -> pa.Array | pa.ChunkedArray | None:
+    if not held:
+        return None
+    if len(held) == 1 or not several:
+        return rows[held[0].name]
+    lines = [_empty_to_null(rows[column.name].cast(pa.string())) for column in held]
+    return _empty_to_null(pc.binary_join_element_wise(*lines, LINE_SEPARATOR, null_handling="skip"))
+
+
+def _empty_to_null(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.equal(texts, ""), None, texts)
+
+
+def _references(key: bytes, messages: Sequence[bytes]) -> pa.Array:
+    digests = [hmac.digest(key, message, "sha256").hex()[:REFERENCE_HEX_DIGITS] for message in messages]
+    return pa.array(digests, pa.string())
+
+
+def _texts(column: pa.ChunkedArray) -> list[str | None]:
+    return _whole(column).cast(pa.string()).to_pylist()
+
+
+def _prefixed(value: str | None) -> bytes:
+    # The length in front keeps ("ab", "c") and ("a", "bc") apart; a missing part differs from an empty one.
+    if value is None:
+        return NO_VALUE
+    data = value.encode()
+    return len(data).to_bytes(PREFIX_BYTES, "big") + data
+
+
+def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

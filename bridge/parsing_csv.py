@@ -1,0 +1,239 @@
+"""CSV in a partner's dialect, read in columns. A row with the wrong number of fields is set aside."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import difflib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from bridge.hostile_files import MAXIMUM_FIELD_CHARACTERS, MAXIMUM_LINE_BYTES, FirstLook, RefusedFileError
+from bridge.parsed_file import ROW_NUMBER, ParsedFile, UnreadableRow, text_schema
+from bridge.problems import Problem
+from governance.contracts import FeedContract, Table
+
+# Delimiters that exports use; only to say which one a file seems to have.
+USUAL_DELIMITERS = {",": "a comma", ";": "a semicolon", "|": "a bar", "\t": "a tab"}
+
+NUL_RULE = ("no NUL bytes in a field", "Take the NUL byte out of the record and send it again.")
+LENGTH_RULE = (
+    f"a field holds at most {MAXIMUM_FIELD_CHARACTERS} characters",
+    "Shorten the field, or look for a quotation mark that is never closed.",
+)
+
+
+def parse_csv(path: Path, contract: FeedContract, table: Table, look: FirstLook) -> ParsedFile:
+    """Read a CSV file with a header. Raises `RefusedFileError`."""
+    text = _as_utf8(path.read_bytes(), contract.encoding)
+    header, body = _header(text, path.name, contract, table)
+    positions, remarks = _positions(header, path.name, contract, table)
+    rows, unreadable = _rows(body, len(header), positions, path.name, contract, table)
+    if look.has_nul or look.longest_line > MAXIMUM_FIELD_CHARACTERS:
+        rows, poisoned = _without_poisoned_rows(rows)
+        unreadable = sorted([*unreadable, *poisoned], key=lambda row: row.row_number)
+    return ParsedFile(table.name, path.name, rows, tuple(unreadable), tuple(remarks))
+
+
+def _as_utf8(content: bytes, encoding: str) -> bytes:
+    """Return the text as UTF-8 without a byte order mark or leading blank lines. (It was checked.)"""
+    if not content.isascii() and codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
+        content = content.decode(encoding).encode()
+    return content.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+
+
+def _header(text: bytes, name: str, contract: FeedContract, table: Table) -> tuple[list[str], bytes]:
+    """Split the header off: its fields, and the bytes after it."""
+    line, _, body = text.partition(b"\n") if b"\n" in text else text.partition(b"\r")
+    fields = next(csv.reader(io.StringIO(line.decode().rstrip("\r")), delimiter=contract.delimiter), [])
+    if len(fields) == 1 and len(table.columns) > 1:
+        agreed = _spoken(contract.delimiter)
+        for delimiter, spoken in USUAL_DELIMITERS.items():
+            if delimiter != contract.delimiter and line.count(delimiter.encode()) >= len(table.columns) // 2:
+                raise RefusedFileError(
+                    Problem(
+                        name,
+                        f"fields are separated by {agreed}; this file seems to use {spoken}",
+                        f"Export it with {agreed}, or change `delimiter` in {contract.path.name}.",
+                        table=table.name,
+                    )
+                )
+    return fields, body
+
+
+def _spoken(delimiter: str) -> str:
+    return USUAL_DELIMITERS.get(delimiter, repr(delimiter))
+
+
+def _positions(
+    header: Sequence[str], name: str, contract: FeedContract, table: Table
+) -> tuple[dict[str, int], list[Problem]]:
+    """Find each contract column in the header. Raises `RefusedFileError` if one that must be there is not."""
+    expected = {column.physical_name: column for column in table.columns}
+    if not set(header) & set(expected) and not any(_near(field, list(expected)) for field in header):
+        raise RefusedFileError(
+            Problem(
+                name,
+                f"the first row names no column of {contract.feed}.{table.name}: it is no header, or another CSV's",
+                f"Send the header {contract.delimiter.join(expected)} first.",
+                table=table.name,
+            )
+        )
+    remarks: list[Problem] = []
+    missing = [column for column in table.columns if column.physical_name not in header]
+    extra = [position for position, field in enumerate(header) if field not in expected]
+    must = [column for column in missing if not column.optional_column]
+    if must:
+        raise RefusedFileError(_missing_columns(name, table, [c.physical_name for c in must], header, extra))
+    twice = sorted({field for field in header if field in expected and header.count(field) > 1})
+    if twice:
+        raise RefusedFileError(
+            Problem(
+                name, f"the header has {', '.join(twice)} twice", "Leave one of them out.", table=table.name
+            )
+        )
+    if missing:
+        names = ", ".join(column.physical_name for column in missing)
+        remarks.append(
+            Problem(
+                name,
+                f"optional column {names} is not there and was left empty",
+                "Nothing to do.",
+                table=table.name,
+            )
+        )
+    if extra:
+        places = ", ".join(str(position + 1) for position in extra)
+        remarks.append(
+            Problem(
+                name,
+                f"column number {places} is not in the contract and was dropped",
+                f"Leave it out of the export, or describe it in {contract.path.name}.",
+                table=table.name,
+            )
+        )
+    found = {
+        column.name: header.index(column.physical_name) for column in table.columns if column not in missing
+    }
+    return found, remarks
+
+
+def _missing_columns(
+    name: str, table: Table, missing: Sequence[str], header: Sequence[str], extra: Sequence[int]
+) -> Problem:
+    # What stands in the header is not repeated: where a header is missing, it is somebody's record.
+    likenesses = [
+        f"column number {position + 1} is nearly {near}: name it exactly so"
+        for position in extra
+        if (near := _near(header[position], missing))
+    ]
+    remedy = "; ".join(likenesses) if likenesses else f"add {', '.join(missing)} to the export"
+    return Problem(
+        name,
+        f"column {', '.join(missing)} is missing",
+        f"{remedy[0].upper()}{remedy[1:]}.",
+        table=table.name,
+        column=missing[0] if len(missing) == 1 else None,
+    )
+
+
+def _near(field: str, names: Sequence[str]) -> str | None:
+    """Return the column name that a header field was probably meant to be."""
+    simple = {_simplified(name): name for name in names}
+    close = difflib.get_close_matches(_simplified(field), list(simple), n=1, cutoff=0.85)
+    return simple[close[0]] if close else None
+
+
+def _simplified(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+def _rows(
+    body: bytes, width: int, positions: dict[str, int], name: str, contract: FeedContract, table: Table
+) -> tuple[pa.Table, list[UnreadableRow]]:
+    schema = text_schema(table)
+    if not body.strip(b"\r\n"):
+        return schema.empty_table(), []
+    broken: list[UnreadableRow] = []
+
+    def set_aside(row: pacsv.InvalidRow) -> str:
+        broken.append(
+            UnreadableRow(
+                row.number or 0,
+                f"a row has {row.expected_columns} fields like the header; this one has {row.actual_columns}",
+                "Look for a missing or unquoted separator or line break in the record.",
+                {"line": row.text},
+            )
+        )
+        return "skip"
+
+    labels = [str(position) for position in range(width)]
+    try:
+        read = pacsv.read_csv(
+            io.BytesIO(body),
+            # Without threads a set-aside row knows its number.
+            read_options=pacsv.ReadOptions(
+                column_names=labels, use_threads=False, block_size=2 * MAXIMUM_LINE_BYTES
+            ),
+            parse_options=pacsv.ParseOptions(
+                delimiter=contract.delimiter, newlines_in_values=True, invalid_row_handler=set_aside
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(labels, pa.string()),
+                strings_can_be_null=False,
+                include_columns=[str(position) for position in positions.values()],
+            ),
+        )
+    except pa.ArrowInvalid:
+        _refuse_unreadable(name, table)
+    columns = {column: read.column(str(position)) for column, position in positions.items()}
+    numbers = _row_numbers(read.num_rows, [row.row_number for row in broken])
+    arrays = [pa.chunked_array([numbers], pa.int64())]
+    arrays += [
+        columns.get(column.name, pa.chunked_array([pa.nulls(read.num_rows, pa.string())]))
+        for column in table.columns
+    ]
+    return pa.table(arrays, schema=schema), broken
+
+
+def _refuse_unreadable(name: str, table: Table) -> NoReturn:
+    # The parser's own words would repeat the row.
+    raise RefusedFileError(
+        Problem(
+            name,
+            "the rows cannot be told apart: a quotation mark is opened and never closed",
+            "Double the quotation marks inside fields, and close each field that has one.",
+            table=table.name,
+        )
+    ) from None
+
+
+def _row_numbers(read: int, broken: Sequence[int]) -> pa.Array:
+    """Number the rows that were read, leaving out the numbers of the broken ones."""
+    numbers = pa.array(range(1, read + len(broken) + 1), pa.int64())
+    if not broken:
+        return numbers
+    return numbers.filter(pc.invert(pc.is_in(numbers, value_set=pa.array(broken, pa.int64()))))
+
+
+def _without_poisoned_rows(rows: pa.Table) -> tuple[pa.Table, list[UnreadableRow]]:
+    """Set rows aside that hold a NUL byte or a field that is far too long."""
+    nul = too_long = pa.array([False] * rows.num_rows, pa.bool_())
+    for name in rows.column_names[1:]:
+        texts = pc.fill_null(rows.column(name), "").combine_chunks()
+        nul = pc.or_(nul, pc.match_substring(texts, "\0"))
+        too_long = pc.or_(too_long, pc.greater(pc.utf8_length(texts), MAXIMUM_FIELD_CHARACTERS))
+    poisoned = []
+    for mask, (rule, remedy) in ((nul, NUL_RULE), (pc.and_not(too_long, nul), LENGTH_RULE)):
+        for row in rows.filter(mask).to_pylist():
+            number = row.pop(ROW_NUMBER)
+            # A field that is far too long is cut off: quarantine is no place for an attack either.
+            raw = {name: text and text[:MAXIMUM_FIELD_CHARACTERS] for name, text in row.items()}
+            poisoned.append(UnreadableRow(number, rule, remedy, raw))
+    return rows.filter(pc.invert(pc.or_(nul, too_long))), poisoned

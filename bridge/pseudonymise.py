@@ -1,0 +1,311 @@
+"""Taking the identities off: checked rows become link keys, a minimised payload and a vault row, sealed to leave.
+
+Everything here can be repeated: references and tokens are keyed functions of what the partner sent. So a run that is
+stopped anywhere is simply run again. The order is vault, packages, ledger: checked rows go only after the package that
+replaces them is on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from bridge.addresses import MatchedAddresses, matched_addresses, refresh_gazetteer
+from bridge.identities import IDENTITY_COLUMNS, address_text, identities, property_references, record_references
+from bridge.link_keys import encode_link_keys
+from bridge.vault import Arrival, open_vault
+from bridge.zone import CouncilZone
+from exchange.link_key_schema import FIRST_EPOCH
+from exchange.sealed import SEALED_SUFFIX, PackageLabel, Part, read_public_key, seal
+from governance.agreements import require_agreement
+from governance.contracts import Column, FeedContract, Identifier, Leaves, Table
+from stores.encrypted import attached, storage_key
+from stores.files import written_atomically
+from stores.keys import derive_key
+
+SIV_KEY_BYTES = 64
+
+CHECKED_DELIVERIES = """
+select delivery_id, delivery_date, received_date, kind
+from deliveries
+where feed = ? and state = 'checked' and delivery_id in (select unnest(?))
+order by delivery_date, received_date, delivery_id
+"""
+
+MARK_SEALED = """
+update deliveries set state = 'sealed', rows_sealed = sealed_rows.row_count
+from sealed_rows
+where deliveries.feed = ? and deliveries.delivery_id = sealed_rows.delivery_id and deliveries.state = 'checked'
+"""
+
+
+@dataclass(frozen=True)
+class PseudonymiseReport:
+    """What one call sealed: counts only."""
+
+    feed: str
+    deliveries: int
+    rows: int
+    link_key_rows: int
+    identities_kept: int
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    delivery_id: str
+    delivery_date: date
+    received_date: date
+    kind: str
+
+
+@dataclass(frozen=True)
+class _Pseudonymised:
+    """One table of a batch: rows in order of delivery, with the offsets where each delivery's rows begin."""
+
+    table: Table
+    payload: pa.Table
+    link_keys: pa.Table | None
+    arrivals: tuple[Arrival, ...]
+    offsets: Mapping[str, tuple[int, int]]
+
+
+def pseudonymise_deliveries(
+    zone: CouncilZone, feed: str, delivery_ids: Sequence[str], night: date, *, epoch: int = FIRST_EPOCH
+) -> PseudonymiseReport:
+    """Seal every delivery among `delivery_ids` whose rows are checked; the others are left as they are.
+
+    Raises `AgreementError` if no live agreement covers what the feed lets out on `night`, and `KeyUnavailableError`
+    if a key is missing; then nothing has left and nothing is written.
+    """
+    contract = zone.contracts[feed]
+    agreement = require_agreement(contract, night).agreement
+    receiver = read_public_key(zone.home, "analytics")
+    for root in ("pseudonym", "linkage", "exchange"):
+        zone.keys.root(root)
+    with attached(zone.home.deliveries_db, storage_key(zone.keys, "deliveries")) as ledger:
+        batch = [_Delivery(*row) for row in ledger.execute(CHECKED_DELIVERIES, [feed, list(delivery_ids)]).fetchall()]
+        if not batch:
+            return PseudonymiseReport(feed, 0, 0, 0, 0, ())
+        refresh_gazetteer(zone, ledger)
+        matched = matched_addresses(zone, ledger)
+        tables = [_pseudonymised(zone, ledger, contract, table, batch, matched, epoch) for table in contract.tables]
+        kept = _keep_identities(zone, contract, tables)
+        packages = tuple(
+            _write_package(zone, contract, agreement, epoch, delivery, tables, receiver).name for delivery in batch
+        )
+        _finish(ledger, contract, batch, tables)
+    return PseudonymiseReport(
+        feed=feed,
+        deliveries=len(batch),
+        rows=sum(table.payload.num_rows for table in tables),
+        link_key_rows=sum(table.link_keys.num_rows for table in tables if table.link_keys is not None),
+        identities_kept=kept,
+        packages=packages,
+    )
+
+
+def _pseudonymised(
+    zone: CouncilZone,
+    ledger: duckdb.DuckDBPyConnection,
+    contract: FeedContract,
+    table: Table,
+    batch: Sequence[_Delivery],
+    matched: MatchedAddresses,
+    epoch: int,
+) -> _Pseudonymised:
+    rows = _checked_rows(ledger, table, batch)
+    rows = _with_matched_uprns(table, rows, matched)
+    references = record_references(table, rows, zone.keys, contract.agreement)
+    link_keys: pa.Table | None = None
+    arrivals: tuple[Arrival, ...] = ()
+    if table.holds_people:
+        forwarding = matched.uprns(
+            address_text(table, rows, Identifier.FORWARDING_ADDRESS),
+            address_text(table, rows, Identifier.FORWARDING_POSTCODE),
+            rows.num_rows,
+        )
+        people = identities(table, rows, references, forwarding)
+        link_keys = encode_link_keys(people, zone.keys, epoch, feed=contract.feed)
+        arrivals = _newest_identities(contract, table, rows, people, batch)
+    return _Pseudonymised(
+        table=table,
+        payload=_payload(zone, contract, table, rows, references),
+        link_keys=link_keys,
+        arrivals=arrivals,
+        offsets=_offsets(rows["delivery_id"], batch),
+    )
+
+
+def _checked_rows(ledger: duckdb.DuckDBPyConnection, table: Table, batch: Sequence[_Delivery]) -> pa.Table:
+    ledger.register("batch", pa.table({"delivery_id": [d.delivery_id for d in batch], "place": list(range(len(batch)))}))
+    rows = ledger.execute(
+        f"from checked_{table.qualified_name} join batch using (delivery_id) order by place, row_number"
+    ).fetch_arrow_table()
+    ledger.unregister("batch")
+    return rows.combine_chunks()
+
+
+def _with_matched_uprns(table: Table, rows: pa.Table, matched: MatchedAddresses) -> pa.Table:
+    """Fill the UPRN from address matching where the partner gave none."""
+    columns = table.with_identifier(Identifier.UPRN)
+    if len(columns) != 1 or not table.with_identifier(Identifier.ADDRESS):
+        return rows
+    name = columns[0].name
+    missing = pc.is_null(rows[name])
+    if not pc.any(missing).as_py():
+        return rows
+    found = matched.uprns(
+        address_text(table, rows, Identifier.ADDRESS),
+        address_text(table, rows, Identifier.POSTCODE),
+        rows.num_rows,
+        wanted=missing,
+    )
+    return rows.set_column(rows.column_names.index(name), name, pc.coalesce(rows[name], found))
+
+
+def _payload(
+    zone: CouncilZone, contract: FeedContract, table: Table, rows: pa.Table, references: pa.Array
+) -> pa.Table:
+    schema = table.payload_schema
+    columns: list[pa.Array | pa.ChunkedArray] = [references]
+    columns += [_leaving(zone, contract, column, rows[column.name]) for column in table.payload_columns]
+    fitted = [column.cast(field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.table(fitted, schema=schema).combine_chunks()
+
+
+def _leaving(zone: CouncilZone, contract: FeedContract, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    match column.leaves:
+        case Leaves.YEAR:
+            return pc.year(values)
+        case Leaves.PROPERTY:
+            return property_references(values, zone.keys, contract.agreement)
+        case Leaves.REFERENCE:
+            return reversible_references(values, zone, contract)
+        case _:
+            return values
+
+
+def reversible_references(values: pa.ChunkedArray, zone: CouncilZone, contract: FeedContract) -> pa.Array:
+    """Return a partner's own references encrypted with AES-SIV (RFC 5297), hexadecimal; null stays null.
+
+    The same reference in two tables of a feed stays the same; in another feed or agreement it does not.
+    """
+    cipher = AESSIV(derive_key(zone.keys.root("pseudonym"), "reference", contract.agreement, length=SIV_KEY_BYTES))
+    scope = [f"{contract.agreement}|{contract.feed}".encode()]
+    distinct = values.combine_chunks().cast(pa.string()).dictionary_encode()
+    encrypted = [cipher.encrypt(value.encode(), scope).hex() for value in distinct.dictionary.to_pylist()]
+    return pa.array(encrypted, pa.string()).take(distinct.indices)
+
+
+def original_reference(reference: str, zone: CouncilZone, contract: FeedContract) -> str:
+    """Return the partner's own reference behind an encrypted one. Raises `cryptography.exceptions.InvalidTag`."""
+    cipher = AESSIV(derive_key(zone.keys.root("pseudonym"), "reference", contract.agreement, length=SIV_KEY_BYTES))
+    return cipher.decrypt(bytes.fromhex(reference), [f"{contract.agreement}|{contract.feed}".encode()]).decode()
+
+
+def _newest_identities(
+    contract: FeedContract, table: Table, rows: pa.Table, people: pa.Table, batch: Sequence[_Delivery]
+) -> tuple[Arrival, ...]:
+    """Return the newest identity of every record: the batch is in order of delivery, so its last row wins."""
+    references = people["record_ref"].to_pylist()
+    last = {reference: place for place, reference in enumerate(references)}
+    places = list(last.values())
+    held = {
+        column.name: rows[column.name].take(places).to_pylist() for column in table.key
+    }
+    known = {name: people[name].take(places).to_pylist() for name in IDENTITY_COLUMNS}
+    delivery_of = {delivery.delivery_id: delivery for delivery in batch}
+    deliveries = [delivery_of[delivery_id] for delivery_id in rows["delivery_id"].take(places).to_pylist()]
+    return tuple(
+        Arrival(
+            record_ref=reference,
+            feed=contract.feed,
+            table_name=table.name,
+            delivery_date=deliveries[place].delivery_date,
+            received_date=deliveries[place].received_date,
+            delivery_id=deliveries[place].delivery_id,
+            identity={
+                "key": {name: values[place] for name, values in held.items()},
+                **{name: values[place] for name, values in known.items() if values[place] is not None},
+            },
+        )
+        for place, reference in enumerate(last)
+    )
+
+
+def _keep_identities(zone: CouncilZone, contract: FeedContract, tables: Sequence[_Pseudonymised]) -> int:
+    arrivals = [arrival for table in tables for arrival in table.arrivals]
+    if not arrivals:
+        return 0
+    with open_vault(zone, contract.partner) as vault:
+        return vault.keep(arrivals)
+
+
+def _write_package(
+    zone: CouncilZone,
+    contract: FeedContract,
+    agreement: str,
+    epoch: int,
+    delivery: _Delivery,
+    tables: Sequence[_Pseudonymised],
+    receiver: bytes,
+) -> Path:
+    label = PackageLabel(
+        feed=contract.feed,
+        delivery_id=delivery.delivery_id,
+        delivery_date=delivery.delivery_date,
+        received_date=delivery.received_date,
+        kind=delivery.kind,
+        agreement=agreement,
+        contract_version=contract.version,
+        epoch=epoch,
+    )
+    parts: list[Part] = []
+    for table in tables:
+        start, length = table.offsets[delivery.delivery_id]
+        parts.append(Part("payload", table.table.name, table.payload.slice(start, length)))
+        if table.link_keys is not None:
+            parts.append(Part("link_keys", table.table.name, table.link_keys.slice(start, length)))
+    path = zone.home.outbox / contract.feed / f"{delivery.delivery_id}{SEALED_SUFFIX}"
+    with written_atomically(path) as aside:
+        aside.write_bytes(seal(label, tuple(parts), zone.keys, receiver))
+    return path
+
+
+def _finish(
+    ledger: duckdb.DuckDBPyConnection,
+    contract: FeedContract,
+    batch: Sequence[_Delivery],
+    tables: Sequence[_Pseudonymised],
+) -> None:
+    """Mark the batch sealed and let go of its checked rows, in one transaction."""
+    ids = [delivery.delivery_id for delivery in batch]
+    counts = [sum(table.offsets[delivery_id][1] for table in tables) for delivery_id in ids]
+    ledger.register("sealed_rows", pa.table({"delivery_id": ids, "row_count": counts}))
+    ledger.execute("begin")
+    for table in contract.tables:
+        ledger.execute(
+            f"delete from checked_{table.qualified_name} where delivery_id in (select delivery_id from sealed_rows)"
+        )
+    ledger.execute(MARK_SEALED, [contract.feed])
+    ledger.execute("commit")
+    ledger.unregister("sealed_rows")
+
+
+def _offsets(delivery_ids: pa.ChunkedArray, batch: Sequence[_Delivery]) -> dict[str, tuple[int, int]]:
+    """Return where each delivery's rows begin and how many they are; rows are in the batch's order."""
+    counted = {item["values"]: item["counts"] for item in pc.value_counts(delivery_ids).to_pylist()}
+    offsets, start = {}, 0
+    for delivery in batch:
+        length = counted.get(delivery.delivery_id, 0)
+        offsets[delivery.delivery_id] = (start, length)
+        start += length
+    return offsets

@@ -1,0 +1,35 @@
+with
+
+members as (
+    select members.*
+    from {{ ref('int_household_members') }} as members
+    inner join {{ ref('int_as_of_months') }} as months on members.as_of_month = months.as_of_month
+),
+
+residences as (
+    select * from {{ ref('int_residences') }}
+),
+
+person_addresses as (
+    select
+        members.as_of_month,
+        members.household_id,
+        members.person_id,
+        count(distinct residences.property_ref) as addresses,
+    from members
+    inner join residences
+        on
+            members.as_of_month = residences.as_of_month
+            and members.person_id = residences.person_id
+    where
+        residences.end_date is null
+        or residences.end_date >= members.as_of_month - interval 3 year
+    group by members.as_of_month, members.household_id, members.person_id
+)
+
+select
+    as_of_month,
+    household_id,
+    max(addresses) as addresses_3y,
+from person_addresses
+group by as_of_month, household_id

@@ -1,0 +1,147 @@
+with
+
+households as (
+    select households.*
+    from {{ ref('households') }} as households
+    inner join {{ ref('int_as_of_months') }} as months on households.as_of_month = months.as_of_month
+),
+
+council_tax as (
+    select * from {{ ref('int_household_council_tax') }}
+),
+
+rent as (
+    select * from {{ ref('int_household_rent') }}
+),
+
+earlier_cases as (
+    select * from {{ ref('int_household_cases') }}
+),
+
+care as (
+    select * from {{ ref('int_household_care') }}
+),
+
+moves as (
+    select * from {{ ref('int_household_moves') }}
+),
+
+turnover as (
+    select * from {{ ref('int_property_turnover') }}
+),
+
+small_areas as (
+    select * from {{ ref('int_small_area_rates') }}
+)
+
+select
+    households.household_id::varchar as household_id,
+    households.as_of_month::date as as_of_month,
+    households.property_ref::varchar as property_ref,
+    coalesce(earlier_cases.has_open_case, false)::boolean as has_open_case,
+
+    -- The home and the people in it.
+    households.adult_count::integer as adult_count,
+    (year(households.as_of_month) - households.head_year_of_birth)::integer as head_age,
+    households.resident_since::date as resident_since,
+    (date_diff('day', households.resident_since, households.as_of_month) / 365.25)::double as years_resident,
+    coalesce({{ within_years('households.resident_since', 'households.as_of_month', 1) }}, false)::boolean
+        as is_moved_within_12m,
+    coalesce(moves.addresses_3y, 1)::integer as addresses_3y,
+    coalesce(turnover.occupations_5y, 0)::integer as property_occupations_5y,
+    coalesce(households.property_class in ('RD06', 'RI', 'PP'), false)::boolean as is_flat,
+    coalesce(small_areas.duties_per_1000_properties, 0)::double as area_duties_per_1000,
+
+    -- Council tax.
+    (strpos('ABCDEFGH', council_tax.band))::integer as council_tax_band,
+    coalesce(council_tax.discount_code = 'SPD', false)::boolean as has_single_person_discount,
+    coalesce(council_tax.discount_code = 'STU', false)::boolean as has_student_discount,
+    coalesce(council_tax.has_council_tax_reduction, false)::boolean as has_council_tax_reduction,
+    coalesce(council_tax.outstanding_stage_rank, 0)::integer as council_tax_stage,
+    coalesce(council_tax.highest_stage_rank_12m, 0)::integer as council_tax_stage_12m,
+    council_tax.last_stage_date::date as council_tax_stage_date,
+    date_diff('day', council_tax.last_stage_date, households.as_of_month)::integer
+        as days_since_council_tax_stage,
+    coalesce(council_tax.outstanding_balance, 0)::double as council_tax_balance,
+    coalesce(council_tax.reminders_12m, 0)::integer as council_tax_reminders_12m,
+    council_tax.summons_date::date as summons_date,
+    coalesce({{ within_years('council_tax.summons_date', 'households.as_of_month', 1) }}, false)::boolean
+        as is_summonsed_12m,
+    council_tax.liability_order_date::date as liability_order_date,
+    coalesce(
+        {{ within_years('council_tax.liability_order_date', 'households.as_of_month', 1) }}, false
+    )::boolean as has_liability_order_12m,
+
+    -- Social tenancy and rent.
+    coalesce(rent.is_social_tenant, false)::boolean as is_social_tenant,
+    rent.weekly_rent::double as weekly_rent,
+    coalesce(rent.arrears_balance, 0)::double as rent_arrears_balance,
+    coalesce(rent.arrears_in_weeks_of_rent, 0)::double as rent_arrears_in_weeks_of_rent,
+    coalesce(rent.weeks_in_arrears, 0)::double as weeks_in_rent_arrears,
+    rent.arrears_since::date as rent_arrears_since,
+    coalesce(rent.arrears_change_13w, 0)::double as rent_arrears_change_13w,
+    coalesce(rent.highest_balance_12m, 0)::double as rent_arrears_highest_12m,
+    coalesce(rent.letters_12m, 0)::integer as rent_arrears_letters_12m,
+    greatest(rent.notice_given_date, rent.notice_to_quit_date)::date as notice_date,
+    coalesce(
+        {{ within_years(
+            'greatest(rent.notice_given_date, rent.notice_to_quit_date)',
+            'households.as_of_month',
+            1,
+        ) }},
+        false
+    )::boolean as has_notice_12m,
+    rent.court_date::date as rent_court_date,
+    coalesce({{ within_years('rent.court_date', 'households.as_of_month', 1) }}, false)::boolean
+        as has_rent_court_action_12m,
+
+    -- Earlier homelessness.
+    coalesce(earlier_cases.cases, 0)::integer as homelessness_cases_3y,
+    coalesce(earlier_cases.duties, 0)::integer as homelessness_duties_3y,
+    earlier_cases.last_case_date::date as last_case_date,
+    date_diff('day', earlier_cases.last_case_date, households.as_of_month)::integer as days_since_last_case,
+    coalesce(earlier_cases.support_needs, 0)::integer as recorded_support_needs,
+    earlier_cases.number_of_children::integer as recorded_children,
+    coalesce(earlier_cases.was_private_tenant, false)::boolean as was_private_tenant_at_case,
+
+    -- Adult social care.
+    coalesce(care.care_events_12m, 0)::integer as care_events_12m,
+    care.last_care_date::date as last_care_date,
+    coalesce(care.safeguarding_24m, 0)::integer as safeguarding_24m,
+    care.safeguarding_date::date as safeguarding_date,
+    coalesce(care.domestic_abuse_24m, 0)::integer as domestic_abuse_24m,
+    care.domestic_abuse_date::date as domestic_abuse_date,
+    coalesce(care.mental_health_24m, 0)::integer as mental_health_24m,
+    care.mental_health_date::date as mental_health_date,
+    coalesce(care.is_unsettled, false)::boolean as is_unsettled_in_care_records,
+    coalesce(care.is_private_tenant, false)::boolean as is_private_tenant_in_care_records,
+    coalesce(care.is_owner, false)::boolean as is_owner_in_care_records,
+from households
+left join council_tax
+    on
+        households.as_of_month = council_tax.as_of_month
+        and households.household_id = council_tax.household_id
+left join rent
+    on
+        households.as_of_month = rent.as_of_month
+        and households.household_id = rent.household_id
+left join earlier_cases
+    on
+        households.as_of_month = earlier_cases.as_of_month
+        and households.household_id = earlier_cases.household_id
+left join care
+    on
+        households.as_of_month = care.as_of_month
+        and households.household_id = care.household_id
+left join moves
+    on
+        households.as_of_month = moves.as_of_month
+        and households.household_id = moves.household_id
+left join turnover
+    on
+        households.as_of_month = turnover.as_of_month
+        and households.property_ref = turnover.property_ref
+left join small_areas
+    on
+        households.as_of_month = small_areas.as_of_month
+        and households.lsoa_code = small_areas.lsoa_code

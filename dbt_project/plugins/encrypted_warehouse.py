@@ -1,0 +1,43 @@
+"""dbt-duckdb plugin: attach the encrypted warehouse with its key bound, and hold its writer lock.
+
+dbt-duckdb would write the key into the text of an ATTACH statement, and its `extensions` setting would go to the
+network for the writing cipher. Both happen here instead, offline and with nothing to leak.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import duckdb_extensions
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+from stores.encrypted import StoreUnreadableError, attach, writer_lock
+
+PATH_VARIABLE = "DOORSTEP_WAREHOUSE"
+KEY_VARIABLE = "DBT_ENV_SECRET_WAREHOUSE_KEY"
+
+
+class Plugin(BasePlugin):
+    """Attaches the warehouse as `warehouse` for the whole life of the process."""
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        self._held = ExitStack()
+        atexit.register(self._held.close)
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Attach the warehouse. Raises `StoreUnreadableError` if path or key is not given, or the key is wrong."""
+        for variable in (PATH_VARIABLE, KEY_VARIABLE):
+            if not os.environ.get(variable):
+                raise StoreUnreadableError(
+                    f"{variable} is not set. Run dbt through `doorstep refresh`, or set it."
+                )
+        path = Path(os.environ[PATH_VARIABLE])
+        duckdb_extensions.import_extension("httpfs", con=conn)
+        conn.execute("load httpfs")
+        self._held.enter_context(writer_lock(path))
+        attach(conn, path, os.environ[KEY_VARIABLE], "warehouse", read_only=False)

@@ -1,0 +1,47 @@
+"""`doorstep`: one command for each thing a person does. Each sub-command lives in the file of its name.
+
+Commands import what they need when they run: `doorstep --help` should not wait for Dagster.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from doorstep import county, data, evaluate, keys, refresh, report, scan, ui
+from doorstep.console import EXPECTED_ERRORS, errors
+
+app = typer.Typer(
+    name="doorstep",
+    help="Helps a council reach a household before it loses its home.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+app.add_typer(keys.app, name="keys")
+app.add_typer(county.app, name="county")
+app.add_typer(evaluate.app, name="evaluate")
+app.command("refresh")(refresh.refresh)
+app.command("report")(report.report)
+app.command("query")(data.query)
+app.command("digest")(data.digest)
+app.command("scan")(scan.scan)
+app.command("ui")(ui.ui)
+
+
+def main() -> None:
+    """Run the command line; an expected error is one sentence, never a stack trace."""
+    try:
+        app()
+    except EXPECTED_ERRORS as error:
+        if os.environ.get("DOORSTEP_TRACEBACK"):
+            raise
+        errors.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the pipeline achieves, measured against a truth that the pipeline itself never reads."""

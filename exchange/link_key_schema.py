@@ -1,0 +1,70 @@
+"""Link keys as both zones know them: what the bridge makes and what linkage compares. No key, no value is here.
+
+A link key row is one record's encoded identity: a name filter (similar names give filters that differ in few bits)
+and tokens (equal values give equal tokens). Nothing else: no attribute travels with it.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+FIRST_EPOCH = 1
+"""The linkage epoch that a new council starts in. A new epoch gives new keys: old link keys match nothing."""
+
+FILTER_BITS = 1024
+FILTER_WORDS = FILTER_BITS // 64
+TOKEN_BYTES = 16
+
+FILTER_COLUMNS = tuple(f"name_filter_{word:02d}" for word in range(FILTER_WORDS))
+
+COMPARED_TOKENS = (
+    "full_name",
+    "nino",
+    "nhs_number",
+    "phone",
+    "email",
+    "partner_reference",
+    "birth_date",
+    "birth_year_month",
+    "birth_year_day",
+    "birth_month_day",
+    "birth_swapped",
+    "uprn",
+    "postcode",
+    "outward_code",
+    "forwarding_uprn",
+    "forwarding_postcode",
+)
+"""Tokens that a comparison reads. None stands for a forename or a surname alone: its frequency would tell which
+it is. `forwarding_uprn` and `uprn` (and the two postcodes) share a key, so that they can meet."""
+
+BLOCKING_TOKENS = (
+    "name_starts",
+    "name_starts_birth_year",
+    "surname_birth_date",
+    "forename_birth_date",
+    "full_name_birth_year_month",
+    "surname_uprn",
+    "forename_uprn",
+    "surname_postcode",
+    "forename_postcode",
+    "forename_outward_code",
+    "surname_outward_code",
+    "birth_date_outward_code",
+    "surname_forwarding_uprn",
+    "surname_forwarding_postcode",
+)
+"""Composite tokens that only choose which pairs of records are compared."""
+
+TOKEN_COLUMNS = tuple(f"{token}_token" for token in (*COMPARED_TOKENS, *BLOCKING_TOKENS))
+
+LINK_KEY_SCHEMA = pa.schema(
+    [
+        pa.field("record_ref", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),
+        *(pa.field(column, pa.uint64()) for column in FILTER_COLUMNS),
+        *(pa.field(column, pa.binary(TOKEN_BYTES)) for column in TOKEN_COLUMNS),
+    ]
+)
+"""`record_ref`, `epoch`, 16 filter words (all null when the record holds no name), 16-byte tokens (null where the
+record lacks a part)."""

@@ -1,0 +1,1 @@
+"""Contract → rules → Great Expectations suite → verdict. Verdicts hold counts and places only."""

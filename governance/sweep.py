@@ -1,0 +1,269 @@
+"""The retention sweep: what is past due goes from every analytics store, and its bytes with it.
+
+Partitions by `as_of_month` go from the warehouse and the published marts, deliveries by their date from the warehouse,
+the linkage store and the outbox. DuckDB keeps deleted bytes, so a store that lost a row is rewritten. A night on which
+nothing is due writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+
+from governance.retention import RetentionRule, add_months
+from stores.analytics import LINKAGE_STORE, WAREHOUSE_STORE, AnalyticsZone
+from stores.encrypted import STORE, attached, rewrite, storage_key
+from stores.files import flush_folder, written_atomically
+from stores.publishing import audiences, publish, versions
+
+RECORDS_RULE = "partner_records"
+LINK_KEYS_RULE = "link_keys"
+FEATURES_RULE = "household_features"
+SCORES_RULE = "risk_scores"
+PUBLISHED_RULE = "published_marts"
+
+MONTH_COLUMN = "as_of_month"
+DELIVERY_COLUMN = "delivery_date"
+REFERENCE_COLUMNS = ("record_ref", "record_ref_l", "record_ref_r")
+OUTBOX_PATTERN = "????-??-??-*"
+RECEIPTS_FOLDER = "receipts"
+
+COLUMNS = """
+select schema_name, table_name, list(column_name)
+from duckdb_columns() join duckdb_tables() using (database_name, schema_name, table_name)
+where database_name = ? and not duckdb_tables.temporary
+group by all
+order by all
+"""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What went from one place: rows, packages or versions, and the rule that was due."""
+
+    place: str
+    rule: str
+    count: int
+    oldest: date
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """What one sweep removed on `night`. `receipt` names the file that says so; None if nothing was due."""
+
+    night: date
+    removals: tuple[Removal, ...]
+    rewritten: tuple[str, ...]
+    expired_months: tuple[date, ...]
+    receipt: str | None
+
+    @property
+    def removed(self) -> int:
+        return sum(removal.count for removal in self.removals)
+
+
+@dataclass(frozen=True)
+class _Due:
+    """One delete statement that has something to remove."""
+
+    place: str
+    rule: str
+    condition: str
+    oldest: date
+
+
+def sweep(zone: AnalyticsZone, night: date, rules: Mapping[str, RetentionRule]) -> SweepReport:
+    """Remove everything that is past due on `night` and rewrite the stores that lost rows.
+
+    Stopped anywhere, it is simply run again: what was deleted but not yet rewritten is remembered by a marker beside
+    the store. Raises `KeyError` if `rules` lacks one of the rules named in this module.
+    """
+    removals: list[Removal] = []
+    rewritten: list[str] = []
+    months: set[date] = set()
+    if zone.home.warehouse_db.is_file():
+        with zone.warehouse(read_only=True) as warehouse:
+            due = _warehouse_due(warehouse, night, rules)
+            months = _expired_months(warehouse, due)
+        key = storage_key(zone.keys, WAREHOUSE_STORE)
+        removals += _remove(zone.home.warehouse_db, key, due, with_orphans=False)
+        rewritten += _rewrite_marked(zone.home.warehouse_db, key, WAREHOUSE_STORE)
+    if zone.home.linkage_db.is_file():
+        with zone.linkage(read_only=True) as linkage:
+            due = _deliveries_due(linkage, night, rules[LINK_KEYS_RULE], rules[LINK_KEYS_RULE])
+        key = storage_key(zone.keys, LINKAGE_STORE)
+        removals += _remove(zone.home.linkage_db, key, due, with_orphans=True)
+        rewritten += _rewrite_marked(zone.home.linkage_db, key, LINKAGE_STORE)
+    removals += _sweep_outbox(zone, night, rules[RECORDS_RULE])
+    removals += _sweep_published(zone, night, rules[PUBLISHED_RULE])
+    receipt = _write_receipt(zone, night, rules, removals, rewritten) if removals or rewritten else None
+    return SweepReport(night, tuple(removals), tuple(rewritten), tuple(sorted(months)), receipt)
+
+
+def _warehouse_due(
+    warehouse: duckdb.DuckDBPyConnection, night: date, rules: Mapping[str, RetentionRule]
+) -> list[_Due]:
+    due = []
+    for schema, table, columns in warehouse.execute(COLUMNS, [STORE]).fetchall():
+        if MONTH_COLUMN in columns:
+            rule = rules[SCORES_RULE if schema == "risk" or table.startswith("risk_") else FEATURES_RULE]
+            condition = f"{MONTH_COLUMN} < date '{rule.oldest_kept(night).isoformat()}'"
+            due += _due(warehouse, schema, table, rule.name, condition, MONTH_COLUMN)
+    return due + _deliveries_due(warehouse, night, rules[RECORDS_RULE], rules[LINK_KEYS_RULE])
+
+
+def _deliveries_due(
+    connection: duckdb.DuckDBPyConnection, night: date, records: RetentionRule, link_keys: RetentionRule
+) -> list[_Due]:
+    """Return what is due by delivery date: every table that says which delivery brought its rows."""
+    due = []
+    for schema, table, columns in connection.execute(COLUMNS, [STORE]).fetchall():
+        if DELIVERY_COLUMN in columns and MONTH_COLUMN not in columns:
+            rule = link_keys if table == "link_keys" else records
+            condition = f"{DELIVERY_COLUMN} <= date '{_newest_expired(rule, night).isoformat()}'"
+            due += _due(connection, schema, table, rule.name, condition, DELIVERY_COLUMN)
+    return due
+
+
+def _newest_expired(rule: RetentionRule, night: date) -> date:
+    """Return the last day whose data is past due on `night`."""
+    day = add_months(night, -rule.months)
+    # Ends of months: on 28 February, what began on 28 and on 29 February falls due together.
+    while rule.is_expired(day + timedelta(days=1), night):
+        day += timedelta(days=1)
+    return day
+
+
+def _due(
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str, rule: str, condition: str, column: str
+) -> list[_Due]:
+    row = connection.execute(
+        f'select min({column})::date from {STORE}."{schema}"."{table}" where {condition}'
+    ).fetchone()
+    if row is None or row[0] is None:
+        return []
+    return [_Due(f"{schema}.{table}", rule, condition, row[0])]
+
+
+def _expired_months(warehouse: duckdb.DuckDBPyConnection, due: Sequence[_Due]) -> set[date]:
+    months: set[date] = set()
+    for item in due:
+        if item.condition.startswith(MONTH_COLUMN):
+            found = warehouse.execute(
+                f"select distinct {MONTH_COLUMN}::date from {_quoted(item.place)} where {item.condition}"
+            ).fetchall()
+            months.update(month for (month,) in found)
+    return months
+
+
+def _remove(path: Path, key: str, due: Sequence[_Due], *, with_orphans: bool) -> list[Removal]:
+    """Delete what is due in one transaction, having first marked the store for rewriting."""
+    if not due:
+        return []
+    _marker(path).touch()
+    removals = []
+    with attached(path, key) as connection:
+        connection.execute("begin")
+        for item in due:
+            count = _deleted(connection, f"delete from {_quoted(item.place)} where {item.condition}")
+            removals.append(Removal(item.place, item.rule, count, item.oldest))
+        if with_orphans:
+            removals += _remove_orphans(connection, due[0])
+        connection.execute("commit")
+    return removals
+
+
+def _remove_orphans(connection: duckdb.DuckDBPyConnection, cause: _Due) -> list[Removal]:
+    """Delete edges and people of records whose link keys are gone."""
+    removals = []
+    for schema, table, columns in connection.execute(COLUMNS, [STORE]).fetchall():
+        references = [column for column in REFERENCE_COLUMNS if column in columns]
+        if table == "link_keys" or not references:
+            continue
+        gone = " or ".join(f"{column} not in (select record_ref from link_keys)" for column in references)
+        count = _deleted(connection, f"delete from {_quoted(f'{schema}.{table}')} where {gone}")
+        if count:
+            removals.append(Removal(f"{schema}.{table}", cause.rule, count, cause.oldest))
+    return removals
+
+
+def _rewrite_marked(path: Path, key: str, store: str) -> list[str]:
+    marker = _marker(path)
+    if not marker.exists():
+        return []
+    rewrite(path, key)
+    marker.unlink()
+    flush_folder(path.parent)
+    return [store]
+
+
+def _sweep_outbox(zone: AnalyticsZone, night: date, rule: RetentionRule) -> list[Removal]:
+    """Delete sealed packages whose delivery is past due: their name begins with the delivery's date."""
+    removals = []
+    folders = sorted(zone.home.outbox.iterdir()) if zone.home.outbox.is_dir() else []
+    for folder in folders:
+        expired = [path for path in folder.glob(OUTBOX_PATTERN) if rule.is_expired(_dated(path), night)]
+        if expired:
+            oldest = min(_dated(path) for path in expired)
+            for path in expired:
+                path.unlink()
+            removals.append(Removal(f"outbox/{folder.name}", rule.name, len(expired), oldest))
+    return removals
+
+
+def _dated(path: Path) -> date:
+    return date.fromisoformat(path.name[: len("YYYY-MM-DD")])
+
+
+def _sweep_published(zone: AnalyticsZone, night: date, rule: RetentionRule) -> list[Removal]:
+    """Publish again without the months that are past due, and remove every version that still holds one."""
+    removals = []
+    oldest_kept = rule.oldest_kept(night)
+    for audience in audiences(zone):
+        months = [date.fromisoformat(version.oldest_month) for version in versions(zone, audience) if version.oldest_month]
+        if months and min(months) < oldest_kept:
+            report = publish(zone, audience, oldest_month=oldest_kept, keep_versions=1)
+            removals.append(Removal(f"published/{audience}", rule.name, report.removed_versions, min(months)))
+    return removals
+
+
+def _write_receipt(
+    zone: AnalyticsZone,
+    night: date,
+    rules: Mapping[str, RetentionRule],
+    removals: Sequence[Removal],
+    rewritten: Sequence[str],
+) -> str:
+    """Write what went, under which rule, to `analytics/receipts`; return the file's name. Nothing personal is in it."""
+    folder = zone.home.analytics / RECEIPTS_FOLDER
+    number = 1 + len(list(folder.glob(f"sweep-{night}-*.json"))) if folder.is_dir() else 1
+    path = folder / f"sweep-{night}-{number}.json"
+    named = sorted({removal.rule for removal in removals})
+    receipt = {
+        "night": night.isoformat(),
+        "rules": {name: {"months": rules[name].months, "from": rules[name].counted_from} for name in named},
+        "removals": [{**asdict(removal), "oldest": removal.oldest.isoformat()} for removal in removals],
+        "rewritten": list(rewritten),
+    }
+    with written_atomically(path) as aside:
+        aside.write_text(json.dumps(receipt, indent=2, sort_keys=True), encoding="utf-8")
+    return path.name
+
+
+def _deleted(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
+    row = connection.execute(statement).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _quoted(place: str) -> str:
+    schema, _, table = place.partition(".")
+    return f'{STORE}."{schema}"."{table}"'
+
+
+def _marker(path: Path) -> Path:
+    return path.with_name(path.name + ".rewrite-due")

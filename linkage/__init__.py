@@ -1,0 +1,1 @@
+"""Link keys → pairs → people: which records are the same person, found without knowing who anybody is."""

@@ -1,0 +1,133 @@
+"""Scored pairs: link keys into Splink, and the pairs worth considering out of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from splink import DuckDBAPI, Linker
+
+from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
+from linkage.comparisons import comparison_columns
+
+COMPARED = "compared_records"
+THREADS = 2
+REPORTED_WEIGHTS = (-10, 30)
+
+# Two records with the same keys are one person only where the keys identify: alike in a bare name is not enough.
+IDENTIFYING_TOKENS = (
+    "partner_reference_token",
+    "nino_token",
+    "nhs_number_token",
+    "full_name_birth_year_month_token",
+    "surname_uprn_token",
+)
+
+
+@dataclass(frozen=True)
+class ScoredPairs:
+    """What Splink found. `edges`: record_ref_l, record_ref_r, match_weight, sorted by weight, then references.
+
+    `twins`: record_ref → record_ref of the record with identical keys that was compared in its place.
+    `candidates` counts compared pairs by blocking rule; `weights` counts them by whole match weight.
+    """
+
+    edges: pa.Table
+    twins: pa.Table
+    candidates: Mapping[str, int]
+    weights: Mapping[int, int]
+
+
+def linking_connection() -> duckdb.DuckDBPyConnection:
+    """Return an in-memory connection that never spills link keys to an unencrypted temporary file."""
+    connection = duckdb.connect(":memory:", config={"threads": THREADS, "temp_directory": ""})
+    connection.execute("set preserve_insertion_order = true")
+    return connection
+
+
+def quiet_linker(table: str, settings: Any, connection: duckdb.DuckDBPyConnection) -> Linker:
+    """Return a Splink linker over `table` that keeps its progress notes to itself."""
+    logging.getLogger("splink").setLevel(logging.ERROR)
+    return Linker(table, settings, DuckDBAPI(connection=connection), set_up_basic_logging=False)
+
+
+def load_compared_records(
+    connection: duckdb.DuckDBPyConnection,
+    link_keys: pa.Table,
+    extra_columns: Sequence[str] = (),
+    *,
+    collapse: bool = True,
+) -> None:
+    """Make the tables `twins` (record_ref, compared_as) and `compared_records`, one row per distinct identity.
+
+    A partner sends the same person with the same keys in many records; comparing one of them is enough. Without
+    `collapse`, every record is compared.
+    """
+    connection.register("link_keys", link_keys)
+    everything = ", ".join(("feed", *FILTER_COLUMNS, *TOKEN_COLUMNS, *extra_columns))
+    identifying = " or ".join(f"{token} is not null" for token in IDENTIFYING_TOKENS) if collapse else "false"
+    connection.execute(
+        f"""
+        create or replace table twins as
+        select
+            record_ref,
+            min(record_ref) over (
+                partition by {everything}, case when {identifying} then '' else record_ref end
+            ) as compared_as,
+        from link_keys
+        """
+    )
+    connection.execute(
+        "create or replace view distinct_link_keys as "
+        "select * from link_keys where record_ref in (select compared_as from twins)"
+    )
+    connection.execute(
+        f"create or replace table {COMPARED} as {comparison_columns('distinct_link_keys', ['feed', *extra_columns])}"
+    )
+
+
+def score_pairs(
+    link_keys: pa.Table,
+    settings: Mapping[str, Any],
+    threshold: float,
+    extra_columns: Sequence[str] = (),
+    *,
+    collapse: bool = True,
+) -> ScoredPairs:
+    """Compare the records of `link_keys` (`LINK_KEY_SCHEMA`, feed, extra columns) that share a blocking token."""
+    connection = linking_connection()
+    try:
+        load_compared_records(connection, link_keys, extra_columns, collapse=collapse)
+        linker = quiet_linker(COMPARED, dict(settings), connection)
+        predicted = linker.inference.predict(threshold_match_weight=None).physical_name
+        lowest, highest = REPORTED_WEIGHTS
+        weights = connection.execute(
+            f"""
+            select greatest(least(floor(match_weight), {highest}), {lowest})::integer as weight, count(*) as pairs
+            from {predicted} group by all order by all
+            """
+        ).fetchall()
+        candidates = connection.execute(
+            f"select match_key::integer as rule, count(*) as pairs from {predicted} group by all order by all"
+        ).fetchall()
+        rules = [rule["blocking_rule"] for rule in settings["blocking_rules_to_generate_predictions"]]
+        return ScoredPairs(
+            edges=connection.execute(
+                f"""
+                select record_ref_l, record_ref_r, round(match_weight, 6) as match_weight
+                from {predicted} where match_weight >= {threshold}
+                order by match_weight desc, record_ref_l, record_ref_r
+                """
+            ).fetch_arrow_table(),
+            twins=connection.execute(
+                "select record_ref, compared_as from twins order by record_ref"
+            ).fetch_arrow_table(),
+            candidates={rules[key]: count for key, count in candidates},
+            weights=dict(weights),
+        )
+    finally:
+        connection.close()

@@ -1,0 +1,21 @@
+"""What has been done already: when a use case's model was last trained, and which months are scored."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import duckdb
+
+
+def newest_training(warehouse: duckdb.DuckDBPyConnection, use_case: str) -> date | None:
+    """Return the newest `as_of_month` that a model of `use_case` was trained as of, or None. Needs the risk tables."""
+    row = warehouse.execute(
+        "select max(trained_as_of) from risk.model_versions where use_case = ?", [use_case]
+    ).fetchone()
+    return row[0] if row else None
+
+
+def scored_months(warehouse: duckdb.DuckDBPyConnection, use_case: str) -> set[date]:
+    """Return the months that hold scores of `use_case`. Needs the risk tables."""
+    rows = warehouse.execute("select distinct as_of_month from risk.scores where use_case = ?", [use_case]).fetchall()
+    return {row[0] for row in rows}

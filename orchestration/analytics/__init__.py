@@ -1,0 +1,1 @@
+"""Code location `analytics`: the pseudonymous zone, from sealed packages to published marts."""

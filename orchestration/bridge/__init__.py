@@ -1,0 +1,1 @@
+"""Code location `bridge`: the council zone, where files are loaded, checked, pseudonymised and sealed."""

@@ -1,0 +1,64 @@
+"""Definitions of code location `bridge`."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from governance.contracts import FeedContract, read_contracts
+from orchestration.bridge.assets import bridge_assets
+from orchestration.bridge.council import Council
+from orchestration.bridge.jobs import feed_job, job_name, run_requests
+from orchestration.names import TIME_ZONE
+from orchestration.night import Night, scheduled_night
+
+CONTRACTS = read_contracts()
+# The gazetteer goes first: the other feeds' addresses are matched against it.
+FEED_JOBS = [feed_job(contract) for contract in CONTRACTS.values()]
+
+INBOX_SECONDS = 60
+
+
+@dg.sensor(
+    name="inbox",
+    jobs=FEED_JOBS,
+    minimum_interval_seconds=INBOX_SECONDS,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Registers files that partners dropped into the inbox and asks for a run of each feed that has some.",
+)
+def inbox_sensor(context: dg.SensorEvaluationContext, council: Council) -> Iterator[dg.RunRequest]:
+    today = datetime.now(ZoneInfo(TIME_ZONE)).date()
+    zone = council.zone()
+    yield from run_requests(context.instance, zone, today, list(zone.contracts))
+
+
+def feed_schedule(contract: FeedContract) -> dg.ScheduleDefinition:
+    """Every night at 01:00: the deliveries of one feed that wait."""
+
+    @dg.schedule(
+        name=f"{job_name(contract.feed)}_nightly",
+        job_name=job_name(contract.feed),
+        cron_schedule="0 1 * * *",
+        execution_timezone=TIME_ZONE,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description=f"Every night at 01:00: the {contract.feed} deliveries that wait.",
+    )
+    def nightly(context: dg.ScheduleEvaluationContext, council: Council) -> Iterator[dg.RunRequest]:
+        yield from run_requests(context.instance, council.zone(), scheduled_night(context), [contract.feed])
+
+    return nightly
+
+
+defs = dg.Definitions(
+    assets=[asset for contract in CONTRACTS.values() for asset in bridge_assets(contract)],
+    jobs=FEED_JOBS,
+    sensors=[
+        inbox_sensor,
+        dg.AutomationConditionSensorDefinition("bridge_automation", target=dg.AssetSelection.all()),
+    ],
+    schedules=[feed_schedule(contract) for contract in CONTRACTS.values()],
+    resources={"council": Council(), "night": Night()},
+    # One process for all steps of a run: importing Great Expectations takes longer than most steps.
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,98 @@
+"""The nightly refresh: both zones' jobs in order, in one process, with every run kept in the Dagster instance.
+
+`doorstep refresh` and a scheduler outside Dagster use it; in the Dagster UI the same jobs run by schedule, sensor and
+automation. What is left to do is read from the stores, not from Dagster: a night that was killed half-way is taken up
+where its last committed step ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from orchestration.bridge.jobs import job_name, waiting_ranges
+
+from orchestration.instance import prepare_instance
+from orchestration.night import night_config
+from orchestration.partition_ranges import range_tags
+from stores.home import Home
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of the night and whether it went well."""
+
+    name: str
+    succeeded: bool
+    run_id: str
+    failures: tuple[str, ...]
+
+
+def bridge_steps(home: Home, night: date, announce: Callable[[str], None]) -> Iterator[Step]:
+    """Run the bridge's job of each feed over the deliveries that wait. The gazetteer is first in the alphabet and in need."""
+    prepare_instance(home)
+    from orchestration.bridge.council import Council
+    from orchestration.bridge.definitions import defs
+
+    zone = Council().zone()
+    with dg.DagsterInstance.get() as instance:
+        _close_orphans(instance)
+        for feed in zone.contracts:
+            for first, last in waiting_ranges(instance, zone, feed):
+                announce(f"bridge: {feed}")
+                yield _run(defs, instance, job_name(feed), night, tags=range_tags(first, last))
+
+
+def analytics_steps(home: Home, night: date, announce: Callable[[str], None]) -> Iterator[Step]:
+    """Run the analytics zone's jobs in order: records and people, features, model, scores, marts, retention."""
+    prepare_instance(home)
+    from orchestration.analytics.definitions import defs
+    from orchestration.analytics.nightly import nightly_runs
+
+    with dg.DagsterInstance.get() as instance:
+        _close_orphans(instance)
+        for planned in nightly_runs(home, night):
+            announce(f"analytics: {planned.label}")
+            step = _run(defs, instance, planned.job, night, tags=planned.tags, partition_key=planned.partition_key)
+            yield step
+            if not step.succeeded:
+                return
+
+
+def _run(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    night: date,
+    *,
+    tags: dict[str, str],
+    partition_key: str | None = None,
+) -> Step:
+    result = defs.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        run_config=night_config(night),
+        tags={**tags, "doorstep/night": night.isoformat()},
+        partition_key=partition_key,
+        raise_on_error=False,
+    )
+    failures = tuple(_failure_text(event) for event in result.all_events if event.is_step_failure)
+    return Step(name=job, succeeded=result.success, run_id=result.run_id, failures=failures)
+
+
+def _failure_text(event: Any) -> str:
+    """Say which step failed and why in one line; the full error is in the run's own log."""
+    error = event.step_failure_data.error
+    cause = error.cause or error if error else None
+    message = cause.message.strip().splitlines()[0] if cause and cause.message.strip() else "no message"
+    return f"{event.step_key}: {message}"
+
+
+def _close_orphans(instance: dg.DagsterInstance) -> None:
+    """Mark runs that a killed process left as started: this process holds the stores, so nobody is working on them."""
+    for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        if "doorstep/night" in record.dagster_run.tags:
+            instance.report_run_failed(record.dagster_run, "The process of this run was stopped. Refresh takes up its work.")

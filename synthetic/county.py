@@ -1,0 +1,178 @@
+"""A synthetic county with known truth: partners' files in the inbox, the truth beside it.
+
+    make_county(Home(Path("var")), households=5000, months=24, seed=1)
+
+`population`, `properties` and `life_course` make what really happened; `feeds` write what each partner's system shows of it, with the errors of
+`error_model.yaml`; `truth` keeps what no partner knows. Same parameters, same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from governance.contracts import read_contracts
+from stores.home import Home
+from synthetic.dates import OPEN, Days, add_months, day_number, day_of, month_starts
+from synthetic.feeds import address_gazetteer, adult_social_care, council_tax, homelessness_cases, housing_tenancies
+from synthetic.feeds.deliveries import MONTH_END, MONTH_START, WEEKLY, TableRecords, schedule, write_feed
+from synthetic.hazard import ROUTES
+from synthetic.life_course import BURN_IN_MONTHS, live
+from synthetic.properties import make_properties
+from synthetic.residences import make_residences
+from synthetic.truth import TRUTH_FILES, write_truth
+from synthetic.world import World
+
+GENERATOR_VERSION = 1
+"""Raised when the same parameters give other files."""
+
+COUNTY_FILE = "county.json"
+FIRST_MONTH = date(2024, 10, 1)
+NIGHT_AFTER_END = timedelta(days=5)
+"""The default night is the 6th of the month after the last: all month-end files but the slowest partner's are in."""
+
+_FEEDS = {
+    "address_gazetteer": (address_gazetteer, MONTH_START, False),
+    "council_tax": (council_tax, WEEKLY, False),
+    "housing_tenancies": (housing_tenancies, WEEKLY, False),
+    "homelessness_cases": (homelessness_cases, MONTH_END, True),
+    "adult_social_care": (adult_social_care, MONTH_END, True),
+}
+_TRACE_DAYS, _CASE_DAYS = 548, 3 * 365
+_MINIMUM_HOUSEHOLDS, _MINIMUM_MONTHS = 100, 1
+
+
+class CountyError(ValueError):
+    """The county cannot be made; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class CountyReport:
+    """What a county holds, in counts."""
+
+    made: bool
+    message: str
+    parameters: dict[str, Any]
+    deliveries: dict[str, int] = field(default_factory=dict)
+    files: int = 0
+    rows: int = 0
+    bytes: int = 0
+    truth_rows: dict[str, int] = field(default_factory=dict)
+    intercepts: dict[str, float] = field(default_factory=dict)
+
+
+def make_county(
+    home: Home, *, households: int = 5000, months: int = 24, seed: int = 1, first_month: date = FIRST_MONTH,
+    night: date | None = None, progress: Callable[[str], None] | None = None,
+) -> CountyReport:  # fmt: skip
+    """Write the county's deliveries that were received by `night` into the inbox, and its truth.
+
+    A county with the same parameters that is there already is left alone (`made` is False); with a later `night` the deliveries since are
+    added, and the earlier ones stay byte for byte. Raises `CountyError` if `home` holds another county.
+    """
+    if households < _MINIMUM_HOUSEHOLDS or months < _MINIMUM_MONTHS:
+        raise CountyError(
+            f"households={households}, months={months}: ask for at least {_MINIMUM_HOUSEHOLDS} households and "
+            f"{_MINIMUM_MONTHS} month"
+        )
+    if first_month.day != 1:
+        raise CountyError(f"first_month={first_month}: give the first day of a month")
+    night = night or add_months(first_month, months) + NIGHT_AFTER_END
+    parameters = {
+        "generator_version": GENERATOR_VERSION,
+        "households": households,
+        "months": months,
+        "seed": seed,
+        "first_month": first_month.isoformat(),
+        "night": night.isoformat(),
+    }
+    if _is_there(home, parameters):
+        return CountyReport(made=False, message="this county is there already; nothing was made", parameters=parameters)
+
+    say = progress or (lambda _: None)
+    say("homes and people")
+    starts = month_starts(add_months(first_month, -BURN_IN_MONTHS), BURN_IN_MONTHS + months)
+    first_day, last_day = int(starts[BURN_IN_MONTHS]), int(starts[-1])
+    properties = make_properties(households, seed, first_day, last_day)
+    course = live(properties, households, starts, seed, progress)
+    world = World(properties, course, make_residences(course), seed, first_day, last_day)
+
+    contracts = read_contracts()
+    feeds: dict[str, dict[str, TableRecords]] = {}
+    written = {}
+    for feed, (module, rhythm, always_full) in _FEEDS.items():
+        say(feed)
+        contract = contracts[feed]
+        feeds[feed] = module.make_records(world)
+        deliveries = schedule(contract, rhythm, first_month, months, night, seed, always_full=always_full)
+        written[feed] = write_feed(home, contract, feeds[feed], deliveries)
+    say("truth")
+    truth_rows = write_truth(home.truth, world, feeds, written, _precursors(feeds))
+    report = CountyReport(
+        made=True,
+        message=f"made {sum(item.deliveries for item in written.values())} deliveries",
+        parameters=parameters,
+        deliveries={feed: item.deliveries for feed, item in written.items()},
+        files=sum(item.files for item in written.values()),
+        rows=sum(item.rows for item in written.values()),
+        bytes=sum(item.bytes for item in written.values()),
+        truth_rows=truth_rows,
+        intercepts={route: round(float(value), 4) for route, value in zip(ROUTES, course.intercepts, strict=True)},
+    )
+    _write_county_file(home, report, first_day, last_day)
+    return report
+
+
+def _precursors(feeds: dict[str, dict[str, TableRecords]]) -> tuple[np.ndarray, Days, Days]:
+    """Return household, day known and last day that counts, of every trace that a partner holds of trouble."""
+    traces = []
+    for feed, table, kept in (
+        ("council_tax", "recovery_stages", _TRACE_DAYS),
+        ("housing_tenancies", "arrears_actions", _TRACE_DAYS),
+        ("homelessness_cases", "cases", _CASE_DAYS),
+    ):
+        records = feeds[feed][table]
+        traces.append((records.household, records.known_on, kept))
+    events = feeds["adult_social_care"]["events"]
+    reason, kind = events.columns["Primary_Support_Reason"], events.columns["Event_Type"]
+    relevant = np.isin(reason, ["Mental Health", "Domestic Abuse"]) | (kind == "Safeguarding")
+    assert events.household is not None
+    traces.append((events.household[events.record[relevant]], events.known_on[relevant], _TRACE_DAYS))
+    household = np.concatenate([trace[0] for trace in traces])
+    known_on = np.concatenate([trace[1] for trace in traces])
+    until = np.concatenate([np.minimum(trace[1].astype(np.int64) + trace[2], OPEN) for trace in traces])
+    return household, known_on, until.astype(np.int32)
+
+
+def _is_there(home: Home, parameters: dict[str, Any]) -> bool:
+    path = home.truth / COUNTY_FILE
+    if not path.exists():
+        return False
+    there = json.loads(path.read_text(encoding="utf-8"))["parameters"]
+    other = {name for name in parameters if name != "night" and there.get(name) != parameters[name]}
+    if other:
+        raise CountyError(
+            f"{path}: this home holds another county ({', '.join(sorted(other))} differ); choose another home, or delete this one's "
+            "inbox and truth"
+        )
+    truth_is_whole = all((home.truth / f"{name}.parquet").exists() for name in TRUTH_FILES)
+    return truth_is_whole and there["night"] >= parameters["night"]
+
+
+def _write_county_file(home: Home, report: CountyReport, first_day: int, last_day: int) -> None:
+    """Written last: a county without it was interrupted and is made again."""
+    content = asdict(report) | {"first_day": str(day_of(first_day)), "end": str(day_of(last_day))}
+    for name in ("made", "message"):
+        content.pop(name)
+    path = home.truth / COUNTY_FILE
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+__all__ = ["CountyError", "CountyReport", "day_number", "make_county"]

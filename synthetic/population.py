@@ -1,0 +1,248 @@
+"""The county's people: households by type and tenure, ages, families' names, twins and namesakes, identifiers.
+
+All households that could live in the county within its months are made at once, the later arrivals too; `life_course` decides when each
+comes, moves and goes. Published (feeds.md): 2.4 persons per household. Assumed: the mix of household types by tenure, ages by
+tenure, 3 % of couples of one sex, 62 % of couples with one surname, 1.5 % twins among siblings, 4 % of fathers with a grown son at home
+share his forename.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from synthetic.dates import MISSING, Days, as_text, parts
+from synthetic.identifiers import ninos, phones
+from synthetic.names import draw_forenames, draw_surnames, feminine_surnames, read_names
+from synthetic.streams import pick, stream
+
+LEAD, PARTNER, SHARER, GROWN_CHILD, CHILD = range(5)
+ROLES = ("lead", "partner", "sharer", "grown_child", "child")
+TYPES = ("single", "lone_parent", "couple", "couple_children", "couple_grown_children", "sharers")
+SINGLE, LONE_PARENT, COUPLE, COUPLE_CHILDREN, COUPLE_GROWN_CHILDREN, SHARERS = range(6)
+_TYPE_SHARES = (
+    (0.23, 0.04, 0.31, 0.29, 0.12, 0.01),
+    (0.25, 0.12, 0.21, 0.24, 0.04, 0.14),
+    (0.36, 0.23, 0.11, 0.20, 0.08, 0.02),
+)
+_LEAD_AGE = ((57.0, 15.0), (37.0, 12.0), (49.0, 16.0))
+FRAILTY_SD = 0.6  # feeds.md
+
+
+@dataclass(frozen=True)
+class Households:
+    """One position per household that ever could live here."""
+
+    tenure: np.ndarray
+    type: np.ndarray
+    frailty: np.ndarray
+    lead: np.ndarray
+    partner: np.ndarray
+    low_income: np.ndarray
+
+
+@dataclass(frozen=True)
+class People:
+    """One position per person. `surname` until `surname_changed_on`, `later_surname` from then (never: `MISSING`)."""
+
+    household: np.ndarray
+    role: np.ndarray
+    female: np.ndarray
+    date_of_birth: Days
+    origin: np.ndarray
+    forename: np.ndarray
+    middle_name: np.ndarray
+    surname: np.ndarray
+    later_surname: np.ndarray
+    surname_changed_on: Days
+    nino: np.ndarray
+    phone: np.ndarray
+    old_phone: np.ndarray
+    died_on: Days
+
+    def __len__(self) -> int:
+        return len(self.household)
+
+
+def make_population(pool: np.ndarray, seed: int, start_day: int, reference_day: int, end_day: int) -> tuple[Households, People]:
+    """Make `pool[tenure]` households of each tenure, in tenure order, with their people.
+
+    Ages are as on `reference_day`; deaths and surname changes fall between `start_day` and `end_day` (days since 1970).
+    """
+    generator = stream(seed, "population")
+    tenure = np.repeat(np.arange(3), pool)
+    count = len(tenure)
+    shares = np.cumsum(_TYPE_SHARES, axis=1)[tenure]
+    kind = np.minimum((shares < generator.random(count)[:, None]).sum(axis=1), len(TYPES) - 1)
+    lead_age = _lead_ages(tenure, kind, generator)
+    family_origin = pick(generator, dict(read_names().shares), count)
+    frailty = generator.normal(0, FRAILTY_SD, count)
+
+    household, role, age = _slots(kind, lead_age, generator)
+    date_of_birth = (reference_day - np.round(age * 365.25) - generator.integers(0, 365, len(age))).astype(np.int32)
+    date_of_birth = np.where(role == CHILD, date_of_birth + 180, date_of_birth).astype(np.int32)
+    first = np.flatnonzero(role == LEAD)
+    partner_of = np.full(count, -1)
+    partner_rows = np.flatnonzero(role == PARTNER)
+    partner_of[household[partner_rows]] = partner_rows
+
+    female = generator.random(len(household)) < 0.51
+    lead_female = generator.random(count) < np.array([0.5, 0.88, 0.4, 0.4, 0.4, 0.45])[kind]
+    female[first] = lead_female
+    female[partner_rows] = lead_female[household[partner_rows]] == (generator.random(len(partner_rows)) < 0.03)
+
+    own = np.isin(role, [PARTNER, SHARER])
+    different_origin = own & (generator.random(len(own)) < np.where(role == SHARER, 0.5, 0.1))
+    origin = family_origin[household]
+    origin[different_origin] = pick(generator, dict(read_names().shares), int(different_origin.sum()))
+
+    family_surname = draw_surnames(family_origin, generator)
+    own_surname = draw_surnames(origin, generator)
+    keeps_own = (role == SHARER) | ((role == PARTNER) & (generator.random(len(role)) > 0.62))
+    stem = np.where(keeps_own, own_surname, family_surname[household])
+    stem_origin = np.where(keeps_own, origin, family_origin[household])
+    surname = feminine_surnames(stem, stem_origin, female)
+
+    _make_twins(household, role, date_of_birth, generator)
+    birth_year = parts(date_of_birth)[0]
+    forename = draw_forenames(origin, female, birth_year, generator)
+    middle = draw_forenames(origin, female, birth_year, generator)
+    no_middle = (generator.random(len(middle)) > np.where(origin == 0, 0.65, 0.3)) | (middle == forename)
+    middle[no_middle] = ""
+    _make_namesakes(household, role, female, forename, first, generator)
+    _tell_twins_apart(household, date_of_birth, role, forename, middle)
+
+    later, changed_on = _surname_changes(role, female, surname, keeps_own, family_surname[household], stem_origin,
+                                         date_of_birth, start_day, end_day, generator)  # fmt: skip
+    nino = ninos(len(household), generator)
+    lead_income = 0.9 * frailty + generator.normal(0, 1, count) + np.array([-1.9, -0.55, 0.3])[tenure]
+    households = Households(tenure, kind, frailty, first, partner_of, lead_income > 0)
+    people = People(
+        household=household,
+        role=role,
+        female=female,
+        date_of_birth=date_of_birth,
+        origin=origin,
+        forename=forename,
+        middle_name=middle,
+        surname=surname,
+        later_surname=later,
+        surname_changed_on=changed_on,
+        nino=nino,
+        phone=phones(len(household), generator),
+        old_phone=phones(len(household), generator),
+        died_on=_deaths(date_of_birth, start_day, end_day, generator),
+    )
+    return households, people
+
+
+def birth_date_texts(people: People, rows: np.ndarray) -> np.ndarray:
+    """Birth dates as DD/MM/YYYY."""
+    return as_text(people.date_of_birth[rows], "%d/%m/%Y")
+
+
+def _lead_ages(tenure: np.ndarray, kind: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    mean, spread = np.array(_LEAD_AGE)[tenure].T
+    by_type = {LONE_PARENT: (36, 7.5), COUPLE_CHILDREN: (38.5, 7), COUPLE_GROWN_CHILDREN: (54, 6), SHARERS: (26, 5)}
+    shifts = {SINGLE: 3.0, COUPLE: 4.0}
+    for number, (centre, width) in by_type.items():
+        mean = np.where(kind == number, centre, mean)
+        spread = np.where(kind == number, width, spread)
+    for number, shift in shifts.items():
+        mean = np.where(kind == number, mean + shift, mean)
+    return np.clip(mean + spread * generator.normal(size=len(kind)), 18.5, 97)
+
+
+def _slots(kind: np.ndarray, lead_age: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Return household, role and age of every person, in household and role order. Children may be born later (age < 0)."""
+    count = len(kind)
+    everyone = np.arange(count)
+    couple = np.isin(kind, [COUPLE, COUPLE_CHILDREN, COUPLE_GROWN_CHILDREN])
+    sharers = np.where(kind == SHARERS, generator.integers(1, 4, count), 0)
+    grown = np.where(kind == COUPLE_GROWN_CHILDREN, generator.integers(1, 3, count), 0)
+    grown += (kind == LONE_PARENT) & (lead_age > 42) & (generator.random(count) < 0.5)
+    children = np.where(
+        np.isin(kind, [LONE_PARENT, COUPLE_CHILDREN]),
+        1 + generator.binomial(3, np.where(kind == LONE_PARENT, 0.28, 0.36), count),
+        0,
+    )
+    columns = []
+    for role, numbers in ((LEAD, np.ones(count, dtype=int)), (PARTNER, couple.astype(int)), (SHARER, sharers),
+                          (GROWN_CHILD, grown), (CHILD, children)):  # fmt: skip
+        household = np.repeat(everyone, numbers)
+        columns.append((household, np.full(len(household), role)))
+    household = np.concatenate([column[0] for column in columns])
+    role = np.concatenate([column[1] for column in columns])
+    order = np.lexsort((role, household))
+    household, role = household[order], role[order]
+    lead = lead_age[household]
+    chance = generator.random(len(role))
+    noise = generator.normal(size=len(role))
+    oldest_child = np.clip(lead - 19, 0.5, 17.9)
+    age = np.select(
+        [role == LEAD, role == PARTNER, role == SHARER, role == GROWN_CHILD],
+        [
+            lead,
+            np.clip(lead - 1.5 + 3.5 * noise, 18.2, 97),
+            np.clip(lead + 3 * noise, 18.2, 60),
+            16.5 + chance * np.clip(lead - 36, 2, 13),
+        ],
+        default=-2.5 + chance * (oldest_child + 2.5),
+    )
+    return household, role, age
+
+
+def _make_twins(household: np.ndarray, role: np.ndarray, date_of_birth: Days, generator: np.random.Generator) -> None:
+    """Give some neighbouring siblings one birthday, in place."""
+    siblings = (household[1:] == household[:-1]) & (role[1:] == role[:-1]) & np.isin(role[1:], [GROWN_CHILD, CHILD])
+    twins = np.flatnonzero(siblings & (generator.random(len(siblings)) < 0.03))
+    date_of_birth[twins + 1] = date_of_birth[twins]
+
+
+def _make_namesakes(
+    household: np.ndarray, role: np.ndarray, female: np.ndarray, forename: np.ndarray, first: np.ndarray,
+    generator: np.random.Generator,
+) -> None:  # fmt: skip
+    """Name some sons at home after the father where the father leads the household, in place."""
+    father = first[household]
+    sons = np.isin(role, [GROWN_CHILD, CHILD]) & ~female & ~female[father]
+    chosen = sons & (generator.random(len(sons)) < np.where(role == GROWN_CHILD, 0.04, 0.01))
+    forename[chosen] = forename[father[chosen]]
+
+
+def _tell_twins_apart(
+    household: np.ndarray, date_of_birth: Days, role: np.ndarray, forename: np.ndarray, middle: np.ndarray
+) -> None:
+    """Twins never share a forename: the second takes the middle name, or a plain other name, in place."""
+    same = (household[1:] == household[:-1]) & (date_of_birth[1:] == date_of_birth[:-1]) & (forename[1:] == forename[:-1])
+    second = np.flatnonzero(same & np.isin(role[1:], [GROWN_CHILD, CHILD])) + 1
+    forename[second] = np.where(middle[second] != "", middle[second], "Robin")
+    middle[second] = ""
+
+
+def _surname_changes(
+    role: np.ndarray, female: np.ndarray, surname: np.ndarray, keeps_own: np.ndarray, family: np.ndarray,
+    family_origin: np.ndarray, date_of_birth: Days, start_day: int, end_day: int, generator: np.random.Generator,
+) -> tuple[np.ndarray, Days]:  # fmt: skip
+    """Marriage: some partners take the family surname (4 % of them a year, mostly women; assumed)."""
+    years = (end_day - start_day) / 365.25
+    marries = (role == PARTNER) & keeps_own & (generator.random(len(role)) < np.where(female, 0.05, 0.01) * years)
+    later = np.where(marries, feminine_surnames(family, family_origin, female), surname)
+    changed_on = generator.integers(start_day, end_day, len(role))
+    happens = marries & (later != surname) & (changed_on - date_of_birth > 19 * 365)
+    return np.where(happens, later, surname), np.where(happens, changed_on, MISSING).astype(np.int32)
+
+
+def _deaths(date_of_birth: Days, start_day: int, end_day: int, generator: np.random.Generator) -> Days:
+    """Draw the day of death from a Gompertz hazard (1.3 % a year at 67, doubling in 7.5 years: as England, roughly).
+
+    Returns `MISSING` for those who outlive `end_day`.
+    """
+    rate = np.log(2) / 7.5
+    level = 0.013 * np.exp(-67 * rate)
+    age = np.maximum(start_day - date_of_birth, 0) / 365.25
+    survived = generator.exponential(size=len(age))
+    lifetime = np.log1p(survived * rate / (level * np.exp(rate * age))) / rate
+    died_on = np.maximum(start_day, date_of_birth) + np.floor(lifetime * 365.25)
+    return np.where(died_on < end_day, died_on, MISSING).astype(np.int32)

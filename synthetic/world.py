@@ -1,0 +1,47 @@
+"""The finished county as the feeds see it: homes, life course, residences and the window of deliveries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from synthetic.dates import Days
+from synthetic.errors import error_weights
+from synthetic.life_course import LifeCourse
+from synthetic.properties import PRIVATE, Properties
+from synthetic.residences import Residences
+from synthetic.streams import stream
+
+
+@dataclass(frozen=True)
+class World:
+    """All that a feed is made from. Days count from 1970-01-01; deliveries begin on `first_day`."""
+
+    properties: Properties
+    course: LifeCourse
+    residences: Residences
+    seed: int
+    first_day: int
+    last_day: int
+
+    def stream(self, purpose: str) -> np.random.Generator:
+        return stream(self.seed, purpose)
+
+    def weights(self, person: np.ndarray, day: Days, stay: np.ndarray) -> np.ndarray:
+        """How error-prone the registration of each person on `day` is; `stay` is the residence then (-1: none)."""
+        people, stays = self.course.people, self.residences
+        known = np.maximum(stay, 0)
+        private = (stay >= 0) & (self.properties.tenure[stays.property[known]] == PRIVATE)
+        moved = (stay >= 0) & (day - stays.start[known] < 365) & (stays.start[known] > people.date_of_birth[person] + 365)
+        young = day - people.date_of_birth[person] < 30 * 365
+        return error_weights(private, moved, young, people.origin[person] != 0)
+
+    def spell_at(self, household: np.ndarray, day: Days) -> np.ndarray:
+        """Return the household's spell on `day` (the last that began by then), or -1."""
+        spells = self.course.spells
+        order = np.lexsort((spells.start, spells.household))
+        key = spells.household[order] * 2**20 + spells.start[order] + 2**18
+        place = np.searchsorted(key, household * 2**20 + day + 2**18, side="right") - 1
+        found = order[np.maximum(place, 0)]
+        return np.where((place >= 0) & (spells.household[found] == household), found, -1)

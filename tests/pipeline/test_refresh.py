@@ -1,0 +1,127 @@
+"""The nightly refresh as a person or a scheduler meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import NIGHT, doorstep
+
+MIDDLE_OF_A_REFRESH_SECONDS = (8.0, 20.0, 32.0)
+
+
+def _digest(home: Path) -> str:
+    return str(json.loads(doorstep(home, "digest", "--json").stdout)["digest"])
+
+
+def _rows(home: Path, sql: str) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = json.loads(doorstep(home, "query", "--json", sql).stdout)
+    return rows
+
+
+def test_a_refresh_publishes_scores_for_the_month_of_its_night(refreshed: Path) -> None:
+    rows = _rows(refreshed, "select as_of_month, count(*) as households from risk_scores group by all")
+    assert [row["as_of_month"] for row in rows] == ["2026-10-01"]
+    assert 400 < int(str(rows[0]["households"])) < 1000
+
+
+def test_a_second_refresh_finds_nothing_new_and_changes_nothing(a_copy: Path) -> None:
+    before = _digest(a_copy)
+    second = doorstep(a_copy, "refresh", "--night", NIGHT.isoformat())
+    assert "Nothing new" in second.stdout
+    assert _digest(a_copy) == before
+
+
+def test_a_replayed_delivery_adds_no_row(a_copy: Path) -> None:
+    before = _digest(a_copy)
+    landed = sorted((a_copy / "council" / "inbox" / "adult_social_care").glob("received=*/*.csv"))[-1]
+    shutil.copy(landed, a_copy / "council" / "inbox" / "adult_social_care" / landed.name)
+    replay = json.loads(doorstep(a_copy, "refresh", "--night", NIGHT.isoformat(), "--json").stdout)
+    assert replay["duplicates"] == 1
+    assert replay["registered"] == 0
+    assert _digest(a_copy) == before
+
+
+def test_a_broken_delivery_is_refused_and_the_rest_goes_on(a_copy: Path) -> None:
+    inbox = a_copy / "council" / "inbox"
+    (inbox / "homelessness_cases" / "homelessness_cases_20261005_full.xml").write_text("<Cases><Case>", encoding="utf-8")
+    good = sorted((inbox / "adult_social_care").glob("received=*/*.csv"))[-1]
+    newer = inbox / "adult_social_care" / "adult_social_care_20261005_full.csv"
+    newer.write_bytes(good.read_bytes())
+    night = doorstep(a_copy, "refresh", "--night", "2026-10-07", "--json", check=False)
+    document = json.loads(night.stdout)
+    assert document["registered"] == 2
+    report = json.loads(doorstep(a_copy, "report", "--json", check=False).stdout)
+    refused = [item for item in report["refused"] if item["feed"] == "homelessness_cases"]
+    assert "homelessness_cases_20261005_full.xml" in refused[0]["message"]
+    sealed = _states(a_copy)
+    assert sealed["adult_social_care"]["2026-10-05"] == "sealed"
+    assert sealed["homelessness_cases"]["2026-10-05"] == "refused"
+
+
+def _states(home: Path) -> dict[str, dict[str, str]]:
+    from bridge.inbox import deliveries
+    from bridge.zone import CouncilZone
+    from stores.home import Home
+
+    states: dict[str, dict[str, str]] = {}
+    for delivery in deliveries(CouncilZone.open(Home(home))):
+        states.setdefault(delivery.feed, {})[delivery.delivery_date.isoformat()] = delivery.state
+    return states
+
+
+@pytest.mark.parametrize("seconds", MIDDLE_OF_A_REFRESH_SECONDS[:1])
+def test_a_killed_refresh_ends_in_the_same_digest_as_an_uninterrupted_one(
+    county: Path, refreshed: Path, tmp_path: Path, seconds: float
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(county, home)
+    _kill_a_refresh(home, seconds)
+    doorstep(home, "refresh", "--night", NIGHT.isoformat())
+    assert _digest(home) == _digest(refreshed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", MIDDLE_OF_A_REFRESH_SECONDS)
+def test_a_refresh_killed_early_midway_or_late_ends_in_the_same_digest(
+    county: Path, refreshed: Path, tmp_path: Path, seconds: float
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(county, home)
+    _kill_a_refresh(home, seconds)
+    doorstep(home, "refresh", "--night", NIGHT.isoformat())
+    assert _digest(home) == _digest(refreshed)
+
+
+def _kill_a_refresh(home: Path, seconds: float) -> None:
+    command = [str(Path(sys.executable).with_name("doorstep")), "refresh", "--night", NIGHT.isoformat()]
+    environment = os.environ | {"DOORSTEP_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    time.sleep(seconds)
+    assert process.poll() is None, "the refresh ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_marts_can_be_read_while_a_refresh_is_running(a_copy: Path) -> None:
+    landed = sorted((a_copy / "council" / "inbox" / "adult_social_care").glob("received=*/*.csv"))[-1]
+    newer = a_copy / "council" / "inbox" / "adult_social_care" / "adult_social_care_20261005_full.csv"
+    newer.write_bytes(landed.read_bytes())
+    command = [str(Path(sys.executable).with_name("doorstep")), "refresh", "--night", "2026-10-07"]
+    environment = os.environ | {"DOORSTEP_HOME": str(a_copy), "DAGSTER_HOME": str(a_copy / "dagster")}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    answers = 0
+    while process.poll() is None:
+        assert _rows(a_copy, "select count(*) as alerts from alerts")
+        answers += 1
+    assert process.returncode == 0
+    assert answers >= 3
