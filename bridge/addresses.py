@@ -1,7 +1,7 @@
-"""Address text to UPRN, by `uk-address-matcher` against the district's gazetteer. It never leaves the council.
+"""Address text to UPRN, by `uk-address-matcher` against the district's gazetteer.
 
-Partners leave UPRNs out; the gazetteer knows every property's. Distinct address texts are matched once: what was found
-(or not) is remembered under a keyed hash of the text, so that a replay costs nothing.
+Partners leave UPRNs out; the gazetteer knows every property's. Distinct address texts are matched once:
+what was found (or not) is remembered under a keyed hash of the text, so that a replay costs nothing.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from stores.encrypted import attached, storage_key
 from stores.keys import derive_key
 
 MINIMUM_MATCH_WEIGHT = 0.0
-"""Least Splink match weight (log2 odds) of an accepted match: as likely right as wrong before the next test."""
+"""Least Splink match weight (log2 odds) of an accepted match: as likely right as wrong before the next
+test."""
 
 MINIMUM_DISTINGUISHABILITY = 1.0
-"""Least lead (in match weight) over the next best property: twice as likely as it, so that a neighbour's flat is not
-taken for the home."""
+"""Least lead (in match weight) over the next best property: twice as likely as it, so that a neighbour's
+flat is not taken for the home."""
 
 CLEANING_CHUNKS = 1
 """The matcher's own batching: a district's gazetteer fits in one batch."""
@@ -45,12 +46,15 @@ NEWEST_ADDRESSES = """
 insert or replace into gazetteer
 select uprn, parent_uprn, address, postcode, delivery_date, received_date, delivery_id
 from arrived_addresses
-qualify row_number() over (partition by uprn order by delivery_date desc, received_date desc, delivery_id desc) = 1
+qualify row_number() over (
+    partition by uprn order by delivery_date desc, received_date desc, delivery_id desc
+) = 1
 """
 
 MATCHED = "select text_mac, uprn from address_matches where uprn is not null"
 
-# A text that found no property is tried again once the gazetteer has grown: new buildings appear some weeks late.
+# A text that found no property is tried again once the gazetteer has grown: new buildings appear some weeks
+# late.
 SETTLED = "select text_mac from address_matches where uprn is not null or gazetteer_size = ?"
 
 
@@ -79,7 +83,8 @@ class MatchedAddresses:
         count: int,
         wanted: pa.Array | pa.ChunkedArray | None = None,
     ) -> pa.Array:
-        """Return the UPRN of each of `count` addresses, null where none is known or where `wanted` is false."""
+        """Return the UPRN of each of `count` addresses, null where none is known or where `wanted` is
+        false."""
         if addresses is None or not self.uprn_of:
             return pa.nulls(count, pa.string())
         texts = _texts(addresses, postcodes, wanted)
@@ -88,11 +93,12 @@ class MatchedAddresses:
 
 
 def match_addresses(zone: CouncilZone, feed: str, delivery_ids: Sequence[str]) -> AddressReport:
-    """Find the UPRN of every address in `delivery_ids` of `feed` that has none, and of every forwarding address.
+    """Find the UPRN of every address in `delivery_ids` of `feed` that has none, and of every forwarding
+    address.
 
-    Texts of other feeds whose checked rows wait are matched in the same go, since starting the matcher costs more than
-    matching. What is found is kept in the council's ledger; `pseudonymise_deliveries` reads it. Counts are of `feed`'s
-    distinct texts.
+    Texts of other feeds whose checked rows wait are matched in the same go, since starting the matcher
+    costs more than matching. What is found is kept in the council's ledger; `pseudonymise_deliveries` reads
+    it. Counts are of `feed`'s distinct texts.
     """
     with attached(zone.home.deliveries_db, storage_key(zone.keys, "deliveries")) as ledger:
         refresh_gazetteer(zone, ledger)
@@ -118,7 +124,8 @@ def matched_addresses(zone: CouncilZone, ledger: duckdb.DuckDBPyConnection) -> M
 def refresh_gazetteer(zone: CouncilZone, ledger: duckdb.DuckDBPyConnection) -> None:
     """Bring the council's own copy of the gazetteer up to date from checked deliveries of gazetteer tables.
 
-    The newest delivery of a property wins. A property that is no longer delivered stays: old records still name it.
+    The newest delivery of a property wins. A property that is no longer delivered stays: old records still
+    name it.
     """
     ledger.execute(GAZETTEER_TABLES)
     for contract in zone.contracts.values():
@@ -182,10 +189,14 @@ def _waiting_texts(
         missing = pc.is_null(rows[uprns[0].name]) if len(uprns) == 1 else None
         if missing is not None:
             addresses = address_text(table, rows, Identifier.ADDRESS)
-            texts.update(_distinct(_texts(addresses, address_text(table, rows, Identifier.POSTCODE), missing)))
+            texts.update(
+                _distinct(_texts(addresses, address_text(table, rows, Identifier.POSTCODE), missing))
+            )
         forwarding = address_text(table, rows, Identifier.FORWARDING_ADDRESS)
         if forwarding is not None:
-            texts.update(_distinct(_texts(forwarding, address_text(table, rows, Identifier.FORWARDING_POSTCODE))))
+            texts.update(
+                _distinct(_texts(forwarding, address_text(table, rows, Identifier.FORWARDING_POSTCODE)))
+            )
     return texts
 
 
@@ -272,7 +283,8 @@ def _texts(
     postcodes: pa.Array | pa.ChunkedArray | None,
     wanted: pa.Array | pa.ChunkedArray | None = None,
 ) -> list[str | None]:
-    """Return each row's address and postcode as one text, spaces and case evened out; None without an address."""
+    """Return each row's address and postcode as one text, spaces and case evened out; None without an
+    address."""
     if addresses is None:
         return []
     lines = _even(addresses)
@@ -284,7 +296,9 @@ def _texts(
 
 
 def _even(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    return pc.utf8_trim_whitespace(pc.replace_substring_regex(pc.utf8_upper(values.cast(pa.string())), r"\s+", " "))
+    return pc.utf8_trim_whitespace(
+        pc.replace_substring_regex(pc.utf8_upper(values.cast(pa.string())), r"\s+", " ")
+    )
 
 
 def _distinct(texts: Iterable[str | None]) -> set[str]:

@@ -1,6 +1,7 @@
 """The council's part of the logical digest: what the ledger, the address matches and the vaults say.
 
-Left out is what says only how the files arrived: which copy came twice, under which path, on which night it was seen.
+Left out is what says only how the files arrived: which copy came twice, under which path, on which night it
+was seen.
 """
 
 from __future__ import annotations
@@ -38,9 +39,13 @@ def council_digest(zone: CouncilZone) -> LogicalDigest:
         with attached(zone.home.deliveries_db, zone.storage_key("deliveries"), read_only=True) as ledger:
             tables = base_tables(ledger)
             names = {table for _, table in tables}
-            waiting = [table for table in tables if table[1].startswith("checked_") or table[1] == "gazetteer"]
+            waiting = [
+                table for table in tables if table[1].startswith("checked_") or table[1] == "gazetteer"
+            ]
             digests: dict[str, str | None] = dict(tables_digest(ledger, waiting))
-            digests["deliveries"] = query_digest(ledger, "from deliveries where state <> 'duplicate'", LEDGER_COLUMNS)
+            digests["deliveries"] = query_digest(
+                ledger, "from deliveries where state <> 'duplicate'", LEDGER_COLUMNS
+            )
             if "address_matches" in names:
                 matched = "from address_matches where uprn is not null"
                 digests["address_matches"] = query_digest(ledger, matched, MATCH_COLUMNS)

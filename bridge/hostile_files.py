@@ -1,4 +1,4 @@
-"""A first look at a file's bytes, piece by piece, before a parser touches it: refuses what no parser should see.
+"""A first look at a file's bytes, piece by piece: refuses what no parser should see.
 
 Memory stays at a few pieces of a megabyte whatever the file holds.
 """

@@ -1,7 +1,7 @@
 """Which record is whose: references made from keys, and the identities that stay with the council.
 
-A reference is a keyed pseudorandom function (HMAC-SHA256) of the partner's own key, so that a replay or a rebuild
-gives the same one, and without the key it is indistinguishable from a random number.
+A reference is a keyed pseudorandom function (HMAC-SHA256) of the partner's own key, so that a replay or a
+rebuild gives the same one, and without the key it is indistinguishable from a random number.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ IDENTITY_COLUMNS = (
 IDENTITY_SCHEMA = pa.schema(
     [
         pa.field("record_ref", pa.string(), nullable=False),
-        *(pa.field(name, pa.date32() if name == "date_of_birth" else pa.string()) for name in IDENTITY_COLUMNS),
+        *(
+            pa.field(name, pa.date32() if name == "date_of_birth" else pa.string())
+            for name in IDENTITY_COLUMNS
+        ),
     ]
 )
 """One row per record: its reference, then every identifier as the partner wrote it, null where not held."""
@@ -66,10 +69,14 @@ def property_references(uprns: pa.Array | pa.ChunkedArray, keys: KeyProvider, ag
     return references.take(distinct.indices)
 
 
-def identities(table: Table, rows: pa.Table, references: pa.Array, forwarding_uprns: pa.Array | None = None) -> pa.Table:
-    """Return the identities of `rows` by the roles that the contract gives its columns: one `IDENTITY_SCHEMA` row each.
+def identities(
+    table: Table, rows: pa.Table, references: pa.Array, forwarding_uprns: pa.Array | None = None
+) -> pa.Table:
+    """Return the identities of `rows` by the roles that the contract gives its columns: one
+    `IDENTITY_SCHEMA` row each.
 
-    Address lines are joined with ", ". `forwarding_uprns` come from address matching, since no partner holds them.
+    Address lines are joined with ", ". `forwarding_uprns` come from address matching, since no partner
+    holds them.
     """
     columns: dict[str, pa.Array | pa.ChunkedArray] = {"record_ref": references}
     for name in IDENTITY_COLUMNS:
@@ -84,7 +91,8 @@ def identities(table: Table, rows: pa.Table, references: pa.Array, forwarding_up
 
 
 def address_text(table: Table, rows: pa.Table, identifier: Identifier) -> pa.Array | pa.ChunkedArray | None:
-    """Return the joined address lines that hold `identifier`, or None if the contract names no such column."""
+    """Return the joined address lines that hold `identifier`, or None if the contract names no such
+    column."""
     return _joined(rows, table.with_identifier(identifier), several=identifier in SEVERAL_LINES)
 
 

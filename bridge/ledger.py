@@ -69,7 +69,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class InboxFile:
-    """One file in the inbox whose name fits a contract, as last seen. `content_mac` is empty until it is read."""
+    """One file in the inbox whose name fits a contract, as last seen. `content_mac` is empty until read."""
 
     path: str
     bytes: int

@@ -33,6 +33,9 @@ from stores.keys import KeyProvider, derive_key
 BIGRAM_HASHES = 3
 """Filter bits set by one bigram: sparse, so that a bit is seldom shared (k of the design)."""
 
+FORENAME_INITIAL_WEIGHT = 3
+"""Further bigrams that a forename's first letter counts for: forms of one forename share it, relatives seldom do."""
+
 DIFFUSION = 10
 """Sparse bits that each stored bit is the exclusive-or of (t of the design): breaks graph matching."""
 
@@ -259,8 +262,11 @@ def _name_filters(
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
     """Return each record's diffused filter (records × 16 words), and whether it holds a name at all."""
     sparse_bits = {
-        name: _bigram_bits(field.values, keys.key("name_filter", name))
-        for name, field in (("forename", forename), ("surname", surname))
+        name: _bigram_bits(field.values, keys.key("name_filter", name), initial_weight)
+        for name, field, initial_weight in (
+            ("forename", forename, FORENAME_INITIAL_WEIGHT),
+            ("surname", surname, 0),
+        )
     }
     # One name missing still leaves a filter of the other; `0` is then "no name" and `n + 1` the n-th value.
     combination = (forename.codes + 1) * (len(surname.values) + 1) + surname.codes + 1
@@ -281,23 +287,25 @@ def _name_filters(
     return filters[inverse], (forename.codes != NO_VALUE) | (surname.codes != NO_VALUE)
 
 
-def _bigram_bits(values: list[bytes], key: bytes) -> tuple[Codes, Codes]:
+def _bigram_bits(values: list[bytes], key: bytes, initial_weight: int) -> tuple[Codes, Codes]:
     """Return the filter bits of every value's bigrams, joined, and the offsets where each value's bits begin.
 
     Value 0 is "no name" and has no bits. A bigram is hashed once, however often it occurs.
     """
-    bigrams: dict[bytes, int] = {}
-    rows = [[]]
+    grams: dict[bytes, int] = {}
+    rows: list[list[int]] = [[]]
     for value in values:
         padded = b"_" + value + b"_"
-        rows.append([bigrams.setdefault(padded[i : i + 2], len(bigrams)) for i in range(len(padded) - 1)])
-    digests = _keyed_digests(key, [_length_prefixed(bigram) for bigram in bigrams])
+        found = [padded[place : place + 2] for place in range(len(padded) - 1)]
+        found += [b"%d:%c" % (repeat, value[0]) for repeat in range(initial_weight)]
+        rows.append([grams.setdefault(gram, len(grams)) for gram in found])
+    digests = _keyed_digests(key, [_length_prefixed(gram) for gram in grams])
     hashed = (
         np.frombuffer(b"".join(digests), dtype=">u4").reshape(len(digests), -1)[:, :BIGRAM_HASHES]
         % FILTER_BITS
     )
     lengths = np.array([len(row) for row in rows])
-    joined = np.array([bigram for row in rows for bigram in row], dtype=np.int64)
+    joined = np.array([gram for row in rows for gram in row], dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)]) * BIGRAM_HASHES
     return hashed[joined].astype(np.int64).ravel(), offsets
 

@@ -1,4 +1,4 @@
-"""Loading: registered deliveries are parsed, typed and checked, many in one pass; good rows wait to be sealed.
+"""Loading: registered deliveries are parsed, typed and checked, many in a pass; good rows wait to be sealed.
 
 A row that breaks a row rule goes to quarantine. A delivery that cannot be read, or breaks a delivery rule, is
 refused whole. Quarantine is written first and the ledger last, in one transaction with the accepted rows, so

@@ -25,7 +25,7 @@ class UnreadableRow:
 
 @dataclass(frozen=True)
 class ParsedFile:
-    """One file as text. `rows` has `row_number` (int64, 1-based data row) and one string column per column."""
+    """One file as text. `rows` has `row_number` (int64, 1-based data row) and a string per column."""
 
     table: str
     name: str

@@ -74,13 +74,16 @@ def _spoken(delimiter: str) -> str:
 def _positions(
     header: Sequence[str], name: str, contract: FeedContract, table: Table
 ) -> tuple[dict[str, int], list[Problem]]:
-    """Find each contract column in the header. Raises `RefusedFileError` if one that must be there is not."""
+    """Find each contract column in the header; an optional one may be absent, and is then empty in every row.
+
+    Raises `RefusedFileError` if a column that must be there is not.
+    """
     expected = {column.physical_name: column for column in table.columns}
     if not set(header) & set(expected) and not any(_near(field, list(expected)) for field in header):
         raise RefusedFileError(
             Problem(
                 name,
-                f"the first row names no column of {contract.feed}.{table.name}: it is no header, or another CSV's",
+                f"the first row names no column of {contract.feed}.{table.name}: it is no header",
                 f"Send the header {contract.delimiter.join(expected)} first.",
                 table=table.name,
             )
@@ -96,16 +99,6 @@ def _positions(
         raise RefusedFileError(
             Problem(
                 name, f"the header has {', '.join(twice)} twice", "Leave one of them out.", table=table.name
-            )
-        )
-    if missing:
-        names = ", ".join(column.physical_name for column in missing)
-        remarks.append(
-            Problem(
-                name,
-                f"optional column {names} is not there and was left empty",
-                "Nothing to do.",
-                table=table.name,
             )
         )
     if extra:

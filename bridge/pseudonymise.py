@@ -1,8 +1,9 @@
-"""Taking the identities off: checked rows become link keys, a minimised payload and a vault row, sealed to leave.
+"""Taking the identities off: checked rows become link keys, a minimised payload and a vault row, sealed to
+leave.
 
-Everything here can be repeated: references and tokens are keyed functions of what the partner sent. So a run that is
-stopped anywhere is simply run again. The order is vault, packages, ledger: checked rows go only after the package that
-replaces them is on disk.
+Everything here can be repeated: references and tokens are keyed functions of what the partner sent. So a
+run that is stopped anywhere is simply run again. The order is vault, packages, ledger: checked rows go only
+after the package that replaces them is on disk.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from bridge.addresses import MatchedAddresses, matched_addresses, refresh_gazetteer
-from bridge.identities import IDENTITY_COLUMNS, address_text, identities, property_references, record_references
+from bridge.identities import (
+    IDENTITY_COLUMNS,
+    address_text,
+    identities,
+    property_references,
+    record_references,
+)
 from bridge.link_keys import encode_link_keys
 from bridge.vault import Arrival, open_vault
 from bridge.zone import CouncilZone
@@ -42,7 +49,8 @@ order by delivery_date, received_date, delivery_id
 MARK_SEALED = """
 update deliveries set state = 'sealed', rows_sealed = sealed_rows.row_count
 from sealed_rows
-where deliveries.feed = ? and deliveries.delivery_id = sealed_rows.delivery_id and deliveries.state = 'checked'
+where deliveries.feed = ? and deliveries.delivery_id = sealed_rows.delivery_id and deliveries.state =
+'checked'
 """
 
 
@@ -82,8 +90,8 @@ def pseudonymise_deliveries(
 ) -> PseudonymiseReport:
     """Seal every delivery among `delivery_ids` whose rows are checked; the others are left as they are.
 
-    Raises `AgreementError` if no live agreement covers what the feed lets out on `night`, and `KeyUnavailableError`
-    if a key is missing; then nothing has left and nothing is written.
+    Raises `AgreementError` if no live agreement covers what the feed lets out on `night`, and
+    `KeyUnavailableError` if a key is missing; then nothing has left and nothing is written.
     """
     contract = zone.contracts[feed]
     agreement = require_agreement(contract, night).agreement
@@ -91,15 +99,21 @@ def pseudonymise_deliveries(
     for root in ("pseudonym", "linkage", "exchange"):
         zone.keys.root(root)
     with attached(zone.home.deliveries_db, storage_key(zone.keys, "deliveries")) as ledger:
-        batch = [_Delivery(*row) for row in ledger.execute(CHECKED_DELIVERIES, [feed, list(delivery_ids)]).fetchall()]
+        batch = [
+            _Delivery(*row)
+            for row in ledger.execute(CHECKED_DELIVERIES, [feed, list(delivery_ids)]).fetchall()
+        ]
         if not batch:
             return PseudonymiseReport(feed, 0, 0, 0, 0, ())
         refresh_gazetteer(zone, ledger)
         matched = matched_addresses(zone, ledger)
-        tables = [_pseudonymised(zone, ledger, contract, table, batch, matched, epoch) for table in contract.tables]
+        tables = [
+            _pseudonymised(zone, ledger, contract, table, batch, matched, epoch) for table in contract.tables
+        ]
         kept = _keep_identities(zone, contract, tables)
         packages = tuple(
-            _write_package(zone, contract, agreement, epoch, delivery, tables, receiver).name for delivery in batch
+            _write_package(zone, contract, agreement, epoch, delivery, tables, receiver).name
+            for delivery in batch
         )
         _finish(ledger, contract, batch, tables)
     return PseudonymiseReport(
@@ -145,7 +159,9 @@ def _pseudonymised(
 
 
 def _checked_rows(ledger: duckdb.DuckDBPyConnection, table: Table, batch: Sequence[_Delivery]) -> pa.Table:
-    ledger.register("batch", pa.table({"delivery_id": [d.delivery_id for d in batch], "place": list(range(len(batch)))}))
+    ledger.register(
+        "batch", pa.table({"delivery_id": [d.delivery_id for d in batch], "place": list(range(len(batch)))})
+    )
     rows = ledger.execute(
         f"from checked_{table.qualified_name} join batch using (delivery_id) order by place, row_number"
     ).fetch_arrow_table()
@@ -181,7 +197,9 @@ def _payload(
     return pa.table(fitted, schema=schema).combine_chunks()
 
 
-def _leaving(zone: CouncilZone, contract: FeedContract, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _leaving(
+    zone: CouncilZone, contract: FeedContract, column: Column, values: pa.ChunkedArray
+) -> pa.ChunkedArray:
     match column.leaves:
         case Leaves.YEAR:
             return pc.year(values)
@@ -198,7 +216,9 @@ def reversible_references(values: pa.ChunkedArray, zone: CouncilZone, contract: 
 
     The same reference in two tables of a feed stays the same; in another feed or agreement it does not.
     """
-    cipher = AESSIV(derive_key(zone.keys.root("pseudonym"), "reference", contract.agreement, length=SIV_KEY_BYTES))
+    cipher = AESSIV(
+        derive_key(zone.keys.root("pseudonym"), "reference", contract.agreement, length=SIV_KEY_BYTES)
+    )
     scope = [f"{contract.agreement}|{contract.feed}".encode()]
     distinct = values.combine_chunks().cast(pa.string()).dictionary_encode()
     encrypted = [cipher.encrypt(value.encode(), scope).hex() for value in distinct.dictionary.to_pylist()]
@@ -206,9 +226,14 @@ def reversible_references(values: pa.ChunkedArray, zone: CouncilZone, contract: 
 
 
 def original_reference(reference: str, zone: CouncilZone, contract: FeedContract) -> str:
-    """Return the partner's own reference behind an encrypted one. Raises `cryptography.exceptions.InvalidTag`."""
-    cipher = AESSIV(derive_key(zone.keys.root("pseudonym"), "reference", contract.agreement, length=SIV_KEY_BYTES))
-    return cipher.decrypt(bytes.fromhex(reference), [f"{contract.agreement}|{contract.feed}".encode()]).decode()
+    """Return the partner's own reference behind an encrypted one. Raises
+    `cryptography.exceptions.InvalidTag`."""
+    cipher = AESSIV(
+        derive_key(zone.keys.root("pseudonym"), "reference", contract.agreement, length=SIV_KEY_BYTES)
+    )
+    return cipher.decrypt(
+        bytes.fromhex(reference), [f"{contract.agreement}|{contract.feed}".encode()]
+    ).decode()
 
 
 def _newest_identities(
@@ -218,9 +243,7 @@ def _newest_identities(
     references = people["record_ref"].to_pylist()
     last = {reference: place for place, reference in enumerate(references)}
     places = list(last.values())
-    held = {
-        column.name: rows[column.name].take(places).to_pylist() for column in table.key
-    }
+    held = {column.name: rows[column.name].take(places).to_pylist() for column in table.key}
     known = {name: people[name].take(places).to_pylist() for name in IDENTITY_COLUMNS}
     delivery_of = {delivery.delivery_id: delivery for delivery in batch}
     deliveries = [delivery_of[delivery_id] for delivery_id in rows["delivery_id"].take(places).to_pylist()]
@@ -292,9 +315,8 @@ def _finish(
     ledger.register("sealed_rows", pa.table({"delivery_id": ids, "row_count": counts}))
     ledger.execute("begin")
     for table in contract.tables:
-        ledger.execute(
-            f"delete from checked_{table.qualified_name} where delivery_id in (select delivery_id from sealed_rows)"
-        )
+        checked = f"checked_{table.qualified_name}"
+        ledger.execute(f"delete from {checked} where delivery_id in (select delivery_id from sealed_rows)")
     ledger.execute(MARK_SEALED, [contract.feed])
     ledger.execute("commit")
     ledger.unregister("sealed_rows")

@@ -1,8 +1,8 @@
 """The vault: who a `record_ref` is, kept by the council alone, one encrypted store per partner.
 
-Each identity is encrypted (AES-256-GCM) under a data key of its own, and that key is wrapped by the partner's key.
-Erasing a subject destroys the wrapped data key, so that even a backup of the identity can no longer be read; a
-tombstone stays, and a later delivery cannot bring the subject back.
+Each identity is encrypted (AES-256-GCM) under a data key of its own, and that key is wrapped by the
+partner's key. Erasing a subject destroys the wrapped data key, so that even a backup of the identity can no
+longer be read; a tombstone stays, and a later delivery cannot bring the subject back.
 """
 
 from __future__ import annotations
@@ -106,14 +106,17 @@ class Vault:
         self.connection.unregister("arrived")
         if not places:
             return 0
-        kept = pa.Table.from_pylist([self._subject(arrivals[place]) for place in sorted(places)], schema=SUBJECT_SCHEMA)
+        kept = pa.Table.from_pylist(
+            [self._subject(arrivals[place]) for place in sorted(places)], schema=SUBJECT_SCHEMA
+        )
         self.connection.register("kept", kept)
         self.connection.execute("insert or replace into subjects select * from kept")
         self.connection.unregister("kept")
         return kept.num_rows
 
     def identity(self, record_ref: str) -> Mapping[str, Any]:
-        """Return the identity behind `record_ref`. Raises `VaultError` if it is unknown, erased or unreadable."""
+        """Return the identity behind `record_ref`. Raises `VaultError` if it is unknown, erased or
+        unreadable."""
         row = self.connection.execute(
             "select wrapped_key, identity, erased from subjects where record_ref = ?", [record_ref]
         ).fetchone()
@@ -124,13 +127,14 @@ class Vault:
         return self._decrypted(record_ref, row[0], row[1])
 
     def erase(self, record_ref: str) -> bool:
-        """Destroy the data key and the identity of `record_ref`, leaving a tombstone; False if it was not held.
+        """Destroy the data key and the identity of `record_ref`, leaving a tombstone; False if it was not
+        held.
 
         The bytes leave the file when the store is next rewritten (`stores.encrypted.rewrite`).
         """
         erased = self.connection.execute(
-            "update subjects set wrapped_key = null, identity = null, erased = true where record_ref = ? and not erased "
-            "returning 1",
+            "update subjects set wrapped_key = null, identity = null, erased = true "
+            "where record_ref = ? and not erased returning 1",
             [record_ref],
         ).fetchall()
         return bool(erased)
@@ -152,9 +156,16 @@ class Vault:
         return VaultReport(subjects, erased, unreadable)
 
     def contents(self) -> Iterator[tuple[str, str | None]]:
-        """Yield every record reference with its identity as canonical JSON (None once erased), for the digest."""
+        """Yield every record reference with its identity as canonical JSON (None once erased), for the
+        digest."""
         for record_ref, wrapped_key, identity, gone in self._rows():
             yield record_ref, None if gone else _canonical(self._decrypted(record_ref, wrapped_key, identity))
+
+    def identities(self) -> Iterator[Mapping[str, Any]]:
+        """Yield every identity that is held and not erased."""
+        for record_ref, wrapped_key, identity, gone in self._rows():
+            if not gone:
+                yield self._decrypted(record_ref, wrapped_key, identity)
 
     def _rows(self) -> list[tuple[str, bytes | None, bytes | None, bool]]:
         return self.connection.execute(
@@ -177,12 +188,16 @@ class Vault:
             "erased": False,
         }
 
-    def _decrypted(self, record_ref: str, wrapped_key: bytes | None, identity: bytes | None) -> Mapping[str, Any]:
+    def _decrypted(
+        self, record_ref: str, wrapped_key: bytes | None, identity: bytes | None
+    ) -> Mapping[str, Any]:
         try:
             data_key = _decrypted(self.partner_key, wrapped_key or b"", self._bound("key", record_ref))
             return json.loads(_decrypted(data_key, identity or b"", self._bound("identity", record_ref)))
         except (InvalidTag, ValueError):
-            raise VaultError(f"{self.partner}: an identity is damaged, or was kept under another key.") from None
+            raise VaultError(
+                f"{self.partner}: an identity is damaged, or was kept under another key."
+            ) from None
 
     def _bound(self, what: str, record_ref: str) -> bytes:
         # Associated data: a ciphertext moved to another row, partner or role does not open.
@@ -191,7 +206,8 @@ class Vault:
 
 @contextmanager
 def open_vault(zone: CouncilZone, partner: str) -> Iterator[Vault]:
-    """Open `partner`'s vault for writing, making it where missing; the writer's lock is held until the block ends.
+    """Open `partner`'s vault for writing, making it where missing; the writer's lock is held until the
+    block ends.
 
     Raises `KeyUnavailableError` if the storage root cannot be had, `StoreUnreadableError` on a wrong key.
     """

@@ -52,11 +52,14 @@ def digest(as_json: AsJson = False) -> None:
 
     With --json: `digest` (all stores), `stores` (store name → digest).
     """
+    from bridge.digest import council_digest
     from bridge.zone import CouncilZone
-    from evaluation.digest import home_digest
+    from stores.analytics import AnalyticsZone
+    from stores.digest import analytics_digest
 
     home = Home.from_environment()
-    document = home_digest(CouncilZone.open(home))
+    found = council_digest(CouncilZone.open(home)).joined(analytics_digest(AnalyticsZone.open(home)))
+    document = {"digest": found.total, "stores": found.stores}
     if as_json:
         print_json(document)
         return

@@ -53,9 +53,9 @@ def run_night(home: Home, night: date) -> dict[str, object]:
     waiting = [delivery for delivery in deliveries(zone) if delivery.state in WAITING_STATES]
     document: dict[str, object] = {
         "night": night.isoformat(),
-        "registered": len(found.registered),
-        "duplicates": len(found.duplicates),
-        "refused": len(found.refused),
+        "registered": found.registered,
+        "duplicates": found.duplicates,
+        "refused": found.refused,
         "new": bool(waiting) or _finished_state(home) != _state(home, night),
         "steps": {},
         "failures": [],

@@ -1,1 +1,2 @@
-"""What passes between the zones: sealed packages, how they are opened, and the schema of the link keys in them."""
+"""What passes between the zones: sealed packages, how they are opened, and the schema of the link keys in
+them."""

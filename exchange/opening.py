@@ -1,8 +1,8 @@
 """Opening sealed deliveries in the analytics zone: payload to the warehouse, link keys to the linkage store.
 
-The two stores cannot commit together, so the order makes a stop harmless: the warehouse commits first and knows which
-deliveries it holds; the linkage store commits last and marks the packages opened. A package met again after a stop
-adds no payload row twice.
+The two stores cannot commit together, so the order makes a stop harmless: the warehouse commits first and
+knows which deliveries it holds; the linkage store commits last and marks the packages opened. A package met
+again after a stop adds no payload row twice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ import duckdb
 import pyarrow as pa
 
 from exchange.link_key_schema import LINK_KEY_SCHEMA
-from exchange.sealed import SEALED_SUFFIX, OpenedPackage, PackageLabel, SealedPackageError, open_sealed, read_public_key
+from exchange.sealed import (
+    SEALED_SUFFIX,
+    OpenedPackage,
+    PackageLabel,
+    SealedPackageError,
+    open_sealed,
+    read_public_key,
+)
 from governance.contracts import FeedContract, Table
 from stores.analytics import AnalyticsZone
 
@@ -109,9 +116,9 @@ class OpeningReport:
 def open_packages(zone: AnalyticsZone, feed: FeedContract) -> OpeningReport:
     """Open every package of `feed` in the outbox that has not been opened yet, each once.
 
-    A package that is damaged, not for this zone, from another sender, or holding columns that the contract does not
-    let out is refused whole and listed in the report; it is tried again the next time. The others go on.
-    Raises `KeyUnavailableError` before anything is written if a key is missing.
+    A package that is damaged, not for this zone, from another sender, or holding columns that the contract
+    does not let out is refused whole and listed in the report; it is tried again the next time. The others
+    go on. Raises `KeyUnavailableError` before anything is written if a key is missing.
     """
     state = _linkage_state(zone)
     if state.prepared.get(feed.feed) != _shape(feed):
@@ -137,7 +144,8 @@ def open_packages(zone: AnalyticsZone, feed: FeedContract) -> OpeningReport:
 
 
 def ensure_stores(zone: AnalyticsZone, feeds: Iterable[FeedContract]) -> None:
-    """Make the warehouse's `records` tables and the linkage store's tables, as the contracts say, where missing."""
+    """Make the warehouse's `records` tables and the linkage store's tables, as the contracts say, where
+    missing."""
     known = _linkage_state(zone).prepared
     missing = [feed for feed in feeds if known.get(feed.feed) != _shape(feed)]
     if not missing:
@@ -154,7 +162,8 @@ def ensure_stores(zone: AnalyticsZone, feeds: Iterable[FeedContract]) -> None:
         linkage.execute(PREPARED_FEEDS)
         _ensure_table(linkage, "link_keys", LINK_KEY_FIELDS)
         linkage.executemany(
-            "insert or replace into prepared_feeds values (?, ?)", [[feed.feed, _shape(feed)] for feed in missing]
+            "insert or replace into prepared_feeds values (?, ?)",
+            [[feed.feed, _shape(feed)] for feed in missing],
         )
 
 
@@ -174,7 +183,9 @@ def _linkage_state(zone: AnalyticsZone) -> _LinkageState:
         if "prepared_feeds" not in names:
             return _LinkageState({}, {})
         prepared = dict(linkage.execute("select feed, shape from prepared_feeds").fetchall())
-        opened = linkage.execute("select feed, list(delivery_id) from opened_packages group by feed").fetchall()
+        opened = linkage.execute(
+            "select feed, list(delivery_id) from opened_packages group by feed"
+        ).fetchall()
     return _LinkageState(prepared, {feed: frozenset(delivery_ids) for feed, delivery_ids in opened})
 
 
@@ -225,14 +236,18 @@ def _check_against_contract(package: OpenedPackage, feed: FeedContract, path: Pa
         agreed = LINK_KEY_SCHEMA if part.kind == "link_keys" else table.payload_schema
         for column in part.rows.schema:
             if column.name not in agreed.names or agreed.field(column.name).type != column.type:
-                raise SealedPackageError(f"{part.kind}.{part.table} holds {column.name}, which was not agreed")
+                raise SealedPackageError(
+                    f"{part.kind}.{part.table} holds {column.name}, which was not agreed"
+                )
         if "record_ref" not in part.rows.column_names:
             raise SealedPackageError(f"{part.kind}.{part.table} holds no record_ref")
         if part.kind == "link_keys" and not table.holds_people:
             raise SealedPackageError(f"{part.table} names no people, yet it holds link keys")
 
 
-def _store_payload(zone: AnalyticsZone, feed: FeedContract, packages: Sequence[OpenedPackage]) -> dict[str, int]:
+def _store_payload(
+    zone: AnalyticsZone, feed: FeedContract, packages: Sequence[OpenedPackage]
+) -> dict[str, int]:
     with zone.warehouse() as warehouse:
         held = {
             delivery_id

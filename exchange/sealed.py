@@ -1,9 +1,9 @@
 """Sealed packages: all that ever passes between the zones.
 
-A package is sealed to the receiver's public key by a sender whom the receiver can tell: an ephemeral and a static
-X25519 agreement (RFC 7748) feed HKDF-SHA256 (RFC 5869), whose key encrypts the parts with AES-256-GCM. Everything in
-front of the ciphertext (magic, version, header) is authenticated with it, so that a changed bit anywhere makes the
-whole package refused. Layout, in bytes:
+A package is sealed to the receiver's public key by a sender whom the receiver can tell: an ephemeral and a
+static X25519 agreement (RFC 7748) feed HKDF-SHA256 (RFC 5869), whose key encrypts the parts with
+AES-256-GCM. Everything in front of the ciphertext (magic, version, header) is authenticated with it, so
+that a changed bit anywhere makes the whole package refused. Layout, in bytes:
 
     8   magic `DSTPSEAL`
     2   format version, big-endian
@@ -11,8 +11,8 @@ whole package refused. Layout, in bytes:
     n   header: canonical JSON (sorted keys, no spaces)
     rest ciphertext of the parts, one after the other, and the 16-byte tag
 
-A part is one table as an Arrow IPC stream (zstd). `link_keys.<table>` and `payload.<table>` are never one part: they
-meet only through `record_ref`.
+A part is one table as an Arrow IPC stream (zstd). `link_keys.<table>` and `payload.<table>` are never one
+part: they meet only through `record_ref`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def public_key_hex(keys: KeyProvider) -> str:
 
 
 def publish_public_key(keys: KeyProvider, zone_name: str, home: Home) -> Path:
-    """Write the exchange public key of `zone_name` ("council" or "analytics") to where the other zone reads it."""
+    """Write the exchange public key of `zone_name` ("council" or "analytics") to where the other zone reads
+    it."""
     path = _public_key_path(home, zone_name)
     text = public_key_hex(keys)
     if not path.is_file() or path.read_text(encoding="ascii", errors="replace") != text:
@@ -103,10 +104,13 @@ def publish_public_key(keys: KeyProvider, zone_name: str, home: Home) -> Path:
 
 
 def read_public_key(home: Home, zone_name: str) -> bytes:
-    """Return the 32-byte public key of `zone_name`. Raises `KeyUnavailableError` if it is missing or malformed."""
+    """Return the 32-byte public key of `zone_name`. Raises `KeyUnavailableError` if it is missing or
+    malformed."""
     path = _public_key_path(home, zone_name)
     if not path.is_file():
-        raise KeyUnavailableError(f"{path}: no such public key. Run `doorstep keys init` in the {zone_name} zone.")
+        raise KeyUnavailableError(
+            f"{path}: no such public key. Run `doorstep keys init` in the {zone_name} zone."
+        )
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii", errors="replace").strip())
     except ValueError:
@@ -116,11 +120,13 @@ def read_public_key(home: Home, zone_name: str) -> bytes:
     return key
 
 
-def seal(label: PackageLabel, parts: tuple[Part, ...], sender: KeyProvider, receiver_public_key: bytes) -> bytes:
+def seal(
+    label: PackageLabel, parts: tuple[Part, ...], sender: KeyProvider, receiver_public_key: bytes
+) -> bytes:
     """Return a sealed package of `parts` that only the owner of `receiver_public_key` can open.
 
-    Raises `KeyUnavailableError` if the sender has no exchange key. Each call uses a fresh ephemeral key, so the bytes
-    differ from call to call while the content does not.
+    Raises `KeyUnavailableError` if the sender has no exchange key. Each call uses a fresh ephemeral key, so
+    the bytes differ from call to call while the content does not.
     """
     return _seal(label, parts, _private_key(sender), receiver_public_key, X25519PrivateKey.generate())
 
@@ -128,8 +134,9 @@ def seal(label: PackageLabel, parts: tuple[Part, ...], sender: KeyProvider, rece
 def open_sealed(package: bytes, receiver: KeyProvider, sender_public_key: bytes) -> OpenedPackage:
     """Check every byte of `package` and return what it holds.
 
-    Raises `SealedPackageError` if anything is wrong with it: cut off, changed, for another receiver, from another
-    sender, or holding other than its header says. Raises `KeyUnavailableError` if the receiver has no exchange key.
+    Raises `SealedPackageError` if anything is wrong with it: cut off, changed, for another receiver, from
+    another sender, or holding other than its header says. Raises `KeyUnavailableError` if the receiver has
+    no exchange key.
     """
     private = _private_key(receiver)
     header_bytes, header = _read_header(package)
@@ -204,7 +211,9 @@ def _read_header(package: bytes) -> tuple[bytes, dict[str, Any]]:
     if magic != MAGIC:
         raise SealedPackageError("it is not a sealed package")
     if version != FORMAT_VERSION:
-        raise SealedPackageError(f"its format version is {version}; this version of Doorstep reads {FORMAT_VERSION}")
+        raise SealedPackageError(
+            f"its format version is {version}; this version of Doorstep reads {FORMAT_VERSION}"
+        )
     if length > LARGEST_HEADER_BYTES or PREFIX.size + length > len(package):
         raise SealedPackageError("it is cut off in its header")
     header_bytes = package[: PREFIX.size + length]
@@ -240,7 +249,9 @@ def _parts_of(header: dict[str, Any], content: bytes) -> list[Part]:
         stream = content[start : start + described["bytes"]]
         start += described["bytes"]
         if hashlib.sha256(stream).hexdigest() != described["sha256"]:
-            raise SealedPackageError(f"part {described['kind']}.{described['table']} is not what its header says")
+            raise SealedPackageError(
+                f"part {described['kind']}.{described['table']} is not what its header says"
+            )
         rows = _from_stream(stream)
         if rows.num_rows != described["rows"]:
             raise SealedPackageError(f"part {described['kind']}.{described['table']} lacks rows")

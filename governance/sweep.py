@@ -1,8 +1,8 @@
 """The retention sweep: what is past due goes from every analytics store, and its bytes with it.
 
-Partitions by `as_of_month` go from the warehouse and the published marts, deliveries by their date from the warehouse,
-the linkage store and the outbox. DuckDB keeps deleted bytes, so a store that lost a row is rewritten. A night on which
-nothing is due writes nothing.
+Partitions by `as_of_month` go from the warehouse and the published marts, deliveries by their date from
+the warehouse, the linkage store and the outbox. DuckDB keeps deleted bytes, so a store that lost a row is
+rewritten. A night on which nothing is due writes nothing.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class _Due:
 def sweep(zone: AnalyticsZone, night: date, rules: Mapping[str, RetentionRule]) -> SweepReport:
     """Remove everything that is past due on `night` and rewrite the stores that lost rows.
 
-    Stopped anywhere, it is simply run again: what was deleted but not yet rewritten is remembered by a marker beside
-    the store. Raises `KeyError` if `rules` lacks one of the rules named in this module.
+    Stopped anywhere, it is simply run again: what was deleted but not yet rewritten is remembered by a
+    marker beside the store. Raises `KeyError` if `rules` lacks one of the rules named in this module.
     """
     removals: list[Removal] = []
     rewritten: list[str] = []
@@ -225,9 +225,10 @@ def _sweep_published(zone: AnalyticsZone, night: date, rule: RetentionRule) -> l
     removals = []
     oldest_kept = rule.oldest_kept(night)
     for audience in audiences(zone):
-        months = [date.fromisoformat(version.oldest_month) for version in versions(zone, audience) if version.oldest_month]
+        kept = versions(zone, audience)
+        months = [date.fromisoformat(version.oldest_month) for version in kept if version.oldest_month]
         if months and min(months) < oldest_kept:
-            report = publish(zone, audience, oldest_month=oldest_kept, keep_versions=1)
+            report = publish(zone, audience, kept[-1].relations, oldest_month=oldest_kept, keep_versions=1)
             removals.append(Removal(f"published/{audience}", rule.name, report.removed_versions, min(months)))
     return removals
 
@@ -239,7 +240,8 @@ def _write_receipt(
     removals: Sequence[Removal],
     rewritten: Sequence[str],
 ) -> str:
-    """Write what went, under which rule, to `analytics/receipts`; return the file's name. Nothing personal is in it."""
+    """Write what went, under which rule, to `analytics/receipts`; return the file's name. Nothing personal
+    is in it."""
     folder = zone.home.analytics / RECEIPTS_FOLDER
     number = 1 + len(list(folder.glob(f"sweep-{night}-*.json"))) if folder.is_dir() else 1
     path = folder / f"sweep-{night}-{number}.json"

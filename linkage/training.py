@@ -27,7 +27,7 @@ from stores.analytics import AnalyticsZone
 from stores.files import written_atomically
 
 CANDIDATE_FOLDER = "linkage"
-RANDOM_PAIRS = 5_000_000
+RANDOM_PAIRS = 1_000_000
 SEED = 20_260_401
 SMALLEST_PROBABILITY = 1e-7
 """No observation among millions of pairs does not mean impossible."""
@@ -104,7 +104,7 @@ def write_model(model: LinkageModel, path: Path) -> None:
 
 
 def train_settings(
-    link_keys: pa.Table, plan: TrainingPlan, extra_columns: Sequence[str] = ()
+    link_keys: pa.Table, plan: TrainingPlan, extra_columns: Sequence[str] = (), *, collapse: bool = True
 ) -> dict[str, Any]:
     """Return Splink settings with weights fitted to `link_keys` (`LINK_KEY_SCHEMA`, feed and `extra_columns`)."""
     settings = SettingsCreator(

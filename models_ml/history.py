@@ -17,5 +17,7 @@ def newest_training(warehouse: duckdb.DuckDBPyConnection, use_case: str) -> date
 
 def scored_months(warehouse: duckdb.DuckDBPyConnection, use_case: str) -> set[date]:
     """Return the months that hold scores of `use_case`. Needs the risk tables."""
-    rows = warehouse.execute("select distinct as_of_month from risk.scores where use_case = ?", [use_case]).fetchall()
+    rows = warehouse.execute(
+        "select distinct as_of_month from risk.scores where use_case = ?", [use_case]
+    ).fetchall()
     return {row[0] for row in rows}

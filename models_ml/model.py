@@ -31,13 +31,13 @@ LOG_ODDS_LIMIT = 12.0
 class ModelParameters:
     """What is chosen beforehand; part of the model's version."""
 
-    logistic_penalty: float = 30.0
-    tree_count: int = 80
-    tree_depth: int = 3
+    logistic_penalty: float = 100.0
+    tree_count: int = 150
+    tree_depth: int = 2
     tree_learning_rate: float = 0.05
-    tree_minimum_leaf: int = 300
-    tree_penalty: float = 50.0
-    tree_weight: float = 0.4
+    tree_minimum_leaf: int = 100
+    tree_penalty: float = 20.0
+    tree_weight: float = 0.7
     calibration_folds: int = 3
     # Of a household without the event, one month in so many is learnt from: its months are near copies. The ranking
     # hardly changes; calibration weighs the rows back, so that scores are probabilities.
@@ -124,7 +124,7 @@ def fit_model(
     features: Sequence[Feature],
     parameters: ModelParameters,
     seed: int,
-    calibration_rows: npt.NDArray[np.bool_],
+    calibration_rows: npt.NDArray[np.bool_] | None,
 ) -> RiskModel:
     """Fit a `RiskModel` on the rows of `frame` (features, `label`, `household_id`).
 

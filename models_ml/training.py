@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import sklearn
 
@@ -19,7 +21,7 @@ from models_ml.cohort import feature_months, read_cohort
 from models_ml.features import Feature, features_of, read_features
 from models_ml.judge import CalibrationPoint, Figure, calibration_curve, calibration_error, judge
 from models_ml.label import complete_months, with_labels
-from models_ml.model import ModelParameters, fit_model
+from models_ml.model import Floats, ModelParameters, fit_model
 from models_ml.registry import (
     TEST_MONTHS,
     Evaluation,
@@ -28,7 +30,7 @@ from models_ml.registry import (
     recorded_evaluation,
     recorded_sha256,
 )
-from models_ml.split import NotEnoughHistoryError, later_half, temporal_split
+from models_ml.split import NotEnoughHistoryError, TemporalSplit, later_half, temporal_split
 from models_ml.tables import make_risk_tables
 from stores.analytics import AnalyticsZone
 
@@ -66,14 +68,7 @@ def train_risk_model(
     scores, and is not trained twice. Raises `PurposeError`, `NotEnoughHistoryError`, or `EmptyCohortError`.
     """
     features = features_of(use_case, read_features())
-    with zone.warehouse(read_only=True) as warehouse:
-        made = set(feature_months(warehouse))
-        months = [month for month in complete_months(warehouse, use_case, as_of_month) if month in made]
-        if not months:
-            raise NotEnoughHistoryError(
-                f"{use_case.use_case}: no month has a complete label by {as_of_month:%Y-%m}."
-            )
-        rows = with_labels(warehouse, use_case, read_cohort(warehouse, use_case, features, months), months)
+    rows, months = labelled_rows(zone, use_case, features, as_of_month)
     data_digest = digest_of(rows)
     version = version_of(data_digest, use_case, features, parameters)
     folder = model_folder(zone.home, use_case.use_case, version)
@@ -110,17 +105,41 @@ def train_risk_model(
     return report
 
 
-def evaluate(
+def labelled_rows(
+    zone: AnalyticsZone, use_case: UseCase, features: Sequence[Feature], as_of_month: date
+) -> tuple[pd.DataFrame, list[date]]:
+    """Return the cohort's rows of every month whose label is complete by `as_of_month`, and those months.
+
+    Raises `NotEnoughHistoryError` if there is none.
+    """
+    with zone.warehouse(read_only=True) as warehouse:
+        made = set(feature_months(warehouse))
+        months = [month for month in complete_months(warehouse, use_case, as_of_month) if month in made]
+        if not months:
+            raise NotEnoughHistoryError(
+                f"{use_case.use_case}: no month has a complete label by {as_of_month:%Y-%m}. Wait until one has."
+            )
+        cohort = read_cohort(warehouse, use_case, features, months)
+        return with_labels(warehouse, use_case, cohort, months), months
+
+
+def scores_on_test_months(
     rows: pd.DataFrame, use_case: UseCase, features: Sequence[Feature], parameters: ModelParameters
-) -> Evaluation:
-    """Fit on the past, leave a gap of the horizon, judge model and baselines on the months after it."""
+) -> tuple[TemporalSplit, pd.DataFrame, dict[str, Floats]]:
+    """Fit model and baselines on the past of the temporal split; return it, its test rows and each ranking's scores."""
     months = [timestamp.date() for timestamp in sorted(pd.to_datetime(rows["as_of_month"].unique()))]
     split = temporal_split(months, use_case.horizon_months, TEST_MONTHS)
     train, test = rows[_is_in(rows, split.train_months)], rows[_is_in(rows, split.test_months)]
-    model = fit_model(
-        train, features, parameters, use_case.seed, _is_in(train, later_half(split.train_months))
-    )
-    scores = {MODEL: model.score(test), **baseline_scores(train, test, features, parameters)}
+    later = _is_in(train, later_half(split.train_months))
+    model = fit_model(train, features, parameters, use_case.seed, later)
+    return split, test, {MODEL: model.score(test), **baseline_scores(train, test, features, parameters)}
+
+
+def evaluate(
+    rows: pd.DataFrame, use_case: UseCase, features: Sequence[Feature], parameters: ModelParameters
+) -> Evaluation:
+    """Judge the model and its baselines on months after those they were fitted on, with a gap of the horizon."""
+    split, test, scores = scores_on_test_months(rows, use_case, features, parameters)
     figures = [
         figure for name, values in scores.items() for figure in judge(name, test, values, use_case.seed)
     ]
@@ -149,8 +168,8 @@ def version_of(
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:VERSION_DIGITS]
 
 
-def _is_in(rows: pd.DataFrame, months: Sequence[date]) -> pd.Series:
-    return rows["as_of_month"].isin(pd.to_datetime(list(months)))
+def _is_in(rows: pd.DataFrame, months: Sequence[date]) -> npt.NDArray[np.bool_]:
+    return rows["as_of_month"].isin(pd.to_datetime(list(months))).to_numpy()
 
 
 def _report(

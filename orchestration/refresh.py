@@ -22,6 +22,10 @@ from orchestration.partition_ranges import range_tags
 from stores.home import Home
 
 
+# Dagster writes each event to its storage, where people look; the console shows progress and what went wrong.
+QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
+
+
 @dataclass(frozen=True)
 class Step:
     """One run of the night and whether it went well."""
@@ -74,7 +78,7 @@ def _run(
 ) -> Step:
     result = defs.resolve_job_def(job).execute_in_process(
         instance=instance,
-        run_config=night_config(night),
+        run_config={**night_config(night), "loggers": QUIET},
         tags={**tags, "doorstep/night": night.isoformat()},
         partition_key=partition_key,
         raise_on_error=False,

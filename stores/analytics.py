@@ -24,15 +24,18 @@ class AnalyticsZone:
 
     @classmethod
     def open(cls, home: Home) -> AnalyticsZone:
-        """Return the analytics zone of `home`, with its keys from the environment or from `analytics/keys`."""
+        """Return the analytics zone of `home`, with its keys from the environment or from
+        `analytics/keys`."""
         return cls(home, zone_keys("analytics", home.analytics_keys))
 
     def linkage(self, *, read_only: bool = False) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        """Attach the linkage store (link keys, edges, people). A writer holds its lock until the block ends."""
+        """Attach the linkage store (link keys, edges, people). A writer holds its lock until the block
+        ends."""
         key = storage_key(self.keys, LINKAGE_STORE)
         return attached(self.home.linkage_db, key, read_only=read_only)
 
     def warehouse(self, *, read_only: bool = False) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        """Attach the warehouse (payload history, features, scores). A writer holds its lock until the block ends."""
+        """Attach the warehouse (payload history, features, scores). A writer holds its lock until the block
+        ends."""
         key = storage_key(self.keys, WAREHOUSE_STORE)
         return attached(self.home.warehouse_db, key, read_only=read_only)

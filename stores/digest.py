@@ -1,8 +1,9 @@
-"""Logical digests: what a store says, whatever the order, the file layout or the number of the version it says it in.
+"""Logical digests: what a store says, whatever the order, the file layout or the number of the version it
+says it in.
 
-Two stores with equal digests hold the same rows. A table's digest is SHA-256 over its column names and the sorted
-SHA-256 of its rows, so neither row order nor column order matters; floating-point numbers count to six decimals, since
-parallel sums may differ in the last bits.
+Two stores with equal digests hold the same rows. A table's digest is SHA-256 over its column names and the
+sorted SHA-256 of its rows, so neither row order nor column order matters; floating-point numbers count to
+six decimals, since parallel sums may differ in the last bits.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class LogicalDigest:
 
 
 def analytics_digest(zone: AnalyticsZone) -> LogicalDigest:
-    """Return the digest of the linkage store, the warehouse and every audience's current marts; absent ones are left out.
+    """Return the digest of the linkage store, the warehouse and every audience's current marts; absent ones
+    are left out.
 
     Raises `StoreUnreadableError` on a wrong key or a damaged store.
     """
@@ -67,7 +69,8 @@ def analytics_digest(zone: AnalyticsZone) -> LogicalDigest:
 def base_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     """Return (schema, table) of every table of the attached store; views say nothing of their own."""
     return connection.execute(
-        "select schema_name, table_name from duckdb_tables() where database_name = ? and not temporary order by all",
+        "select schema_name, table_name from duckdb_tables() "
+        "where database_name = ? and not temporary order by all",
         [STORE],
     ).fetchall()
 
@@ -94,7 +97,8 @@ def table_digest(
 def query_digest(
     connection: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[tuple[str, str]]
 ) -> str | None:
-    """Return the digest of what `relation` (a `from` clause) yields in `columns` (name and SQL type), or None."""
+    """Return the digest of what `relation` (a `from` clause) yields in `columns` (name and SQL type), or
+    None."""
     fields = ", ".join(f"'{name}': {_counted(name, kind)}" for name, kind in columns)
     row = connection.execute(
         f"select count(*), sha256(string_agg(row_digest, '' order by row_digest)) "

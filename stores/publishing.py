@@ -1,8 +1,9 @@
 """Published marts: versions that analysts read while the next is being built.
 
-A version is built aside from the warehouse, checked, renamed into place and made current by one atomic move of the
-symbolic link `current`. Readers of an older version keep their open file; the link is resolved once when they open.
-Every audience has ids of its own: the same person has unrelated ids in two audiences, and neither in the warehouse.
+A version is built aside from the warehouse, checked, renamed into place and made current by one atomic
+move of the symbolic link `current`. Readers of an older version keep their open file; the link is resolved
+once when they open. Every audience has ids of its own: the same person has unrelated ids in two audiences,
+and neither in the warehouse.
 
     analytics/published/<audience>/current -> 000007-1f0c5e0aa1b2
     analytics/published/<audience>/000007-1f0c5e0aa1b2/marts.duckdb
@@ -56,9 +57,14 @@ class PublishingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a published version says of itself: rows per relation, the oldest month in it, and its digest."""
+    """What a published version says of itself.
+
+    `relations`: published name → relation of the warehouse. `oldest_month`: ISO date, None if no relation
+    has months.
+    """
 
     version: str
+    relations: Mapping[str, str]
     rows: Mapping[str, int]
     oldest_month: str | None
     digest: str
@@ -83,11 +89,13 @@ def publish(
     oldest_month: date | None = None,
     keep_versions: int = VERSIONS_KEPT,
 ) -> PublishReport:
-    """Publish `relations` (published name → `schema.table` of the warehouse) to `audience` as a new current version.
+    """Publish `relations` (published name → `schema.table` of the warehouse) to `audience` as a new current
+    version.
 
-    Without `relations`: every table of schema `marts`, and the scores and alerts. Rows with an `as_of_month` before
-    `oldest_month` are left out. Content equal to the current version's makes no new version. The newest
-    `keep_versions` versions stay. Raises `PublishingError` if the new version fails its checks.
+    Without `relations`: every table of schema `marts`, and the scores and alerts. Rows with an
+    `as_of_month` before `oldest_month` are left out. Content equal to the current version's makes no new
+    version. The newest `keep_versions` versions stay. Raises `PublishingError` if the new version fails its
+    checks.
     """
     folder = zone.home.published(audience)
     with writer_lock(folder / "publish"):
@@ -119,7 +127,8 @@ def current_marts(zone: AnalyticsZone, audience: str) -> Path:
 
 @contextmanager
 def published_marts(zone: AnalyticsZone, audience: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a read-only connection to `audience`'s current version; it stays whole if newer ones are published."""
+    """Yield a read-only connection to `audience`'s current version; it stays whole if newer ones are
+    published."""
     key = marts_key(zone, audience)
     for attempt in range(READING_ATTEMPTS):
         path = current_marts(zone, audience)
@@ -188,7 +197,9 @@ def _publishable(warehouse: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return dict(sorted({**risk, **marts}.items()))
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, source: str, database: str = STORE) -> list[tuple[str, str]]:
+def _columns(
+    connection: duckdb.DuckDBPyConnection, source: str, database: str = STORE
+) -> list[tuple[str, str]]:
     schema, _, table = source.partition(".")
     return connection.execute(
         "select column_name, data_type from duckdb_columns() "
@@ -221,9 +232,9 @@ def _source_digest(
             raise PublishingError(f"{audience}: the warehouse has no table {source}. Run the marts first.")
         values = ", ".join(f'"{column}"' for column, _ in columns)
         row = warehouse.execute(
-            # A sum does not care about order, and unlike exclusive-or it notices a row that comes twice.
-            f"select count(*), sum(md5_number_lower(row_text)), sum(md5_number_upper(row_text)) from "
-            f"(select row({values})::varchar as row_text {_selected(source, columns, oldest_month)})"
+            # Sums do not care about order, and unlike exclusive-or they notice a row that comes twice.
+            f"select count(*), sum(hash({values})), sum(hash('again', {values})) "
+            f"{_selected(source, columns, oldest_month)}"
         ).fetchone()
         digest.update(json.dumps([name, columns, [str(value) for value in row or ()]]).encode())
     return digest.hexdigest()
@@ -249,7 +260,7 @@ def _build(
         finally:
             warehouse.execute("detach published")
         rows, oldest = _check(zone, warehouse, audience, sources, oldest_month, aside / MARTS_FILE)
-        manifest = Manifest(version, rows, oldest, digest)
+        manifest = Manifest(version, dict(sources), rows, oldest, digest)
         (aside / MANIFEST_FILE).write_text(json.dumps(asdict(manifest), sort_keys=True), encoding="utf-8")
         (aside / MARTS_FILE).chmod(0o640)
         aside.rename(folder / version)
@@ -274,14 +285,18 @@ def _copy(
         connection.execute(f'create table published."{name}" as select * {selected}')
         return
     distinct = " union ".join(f'select distinct "{column}" as id {selected}' for column in ids)
-    known = [identifier for (identifier,) in connection.execute(distinct).fetchall() if identifier is not None]
+    known = [
+        identifier for (identifier,) in connection.execute(distinct).fetchall() if identifier is not None
+    ]
     key = audience_key(zone, audience)
     connection.register(
         "published_ids",
         pa.table(
             {
                 "id": pa.array(known, pa.string()),
-                "published_id": pa.array([published_id(key, identifier) for identifier in known], pa.string()),
+                "published_id": pa.array(
+                    [published_id(key, identifier) for identifier in known], pa.string()
+                ),
             }
         ),
     )
@@ -294,7 +309,8 @@ def _copy(
         for place, column in enumerate(ids)
     )
     connection.execute(
-        f'create table published."{name}" as with source as (select * {selected}) select {values} from source {joins}'
+        f'create table published."{name}" as '
+        f"with source as (select * {selected}) select {values} from source {joins}"
     )
     connection.unregister("published_ids")
 
@@ -319,8 +335,12 @@ def _check(
             selected = _selected(source, columns, oldest_month)
             rows[name] = _one(warehouse, f'select count(*) from published."{name}"')
             if rows[name] != _one(warehouse, f"select count(*) {selected}"):
-                raise PublishingError(f"{audience}: {name} came out with another number of rows than {source} has")
-            for column in (column for column, kind in columns if ID_COLUMN.search(column) and kind == "VARCHAR"):
+                raise PublishingError(
+                    f"{audience}: {name} came out with another number of rows than {source} has"
+                )
+            for column in (
+                column for column, kind in columns if ID_COLUMN.search(column) and kind == "VARCHAR"
+            ):
                 ours = f'select distinct "{column}" as id {selected}'
                 theirs = f'select distinct "{column}" as id from published."{name}"'
                 if _one(warehouse, f"select count(*) from ({ours}) where id is not null") != _one(
@@ -330,9 +350,13 @@ def _check(
                 if _one(warehouse, f"select count(*) from ({ours}) join ({theirs}) using (id)"):
                     raise PublishingError(f"{audience}: {name}.{column} holds ids of the warehouse")
             if any(column == MONTH_COLUMN for column, _ in columns):
-                months += [month for (month,) in warehouse.execute(
-                    f'select min({MONTH_COLUMN})::date from published."{name}"'
-                ).fetchall() if month is not None]
+                months += [
+                    month
+                    for (month,) in warehouse.execute(
+                        f'select min({MONTH_COLUMN})::date from published."{name}"'
+                    ).fetchall()
+                    if month is not None
+                ]
     finally:
         warehouse.execute("detach published")
     return rows, min(months).isoformat() if months else None

@@ -10,8 +10,8 @@ from synthetic.errors import error_model, typing_slips
 from synthetic.properties import Properties
 
 _ABBREVIATIONS = (
-    (" Road", " Rd"), (" Street", " St"), (" Close", " Cl"), (" Avenue", " Ave"), (" Lane", " Ln"), (" Drive", " Dr"),
-    (" Gardens", " Gdns"), (" Crescent", " Cres"),
+    (" Road", " Rd"), (" Street", " St"), (" Close", " Cl"), (" Avenue", " Ave"), (" Lane", " Ln"),
+    (" Drive", " Dr"), (" Gardens", " Gdns"), (" Crescent", " Cres"),
 )  # fmt: skip
 
 
@@ -28,7 +28,9 @@ class AddressText:
         """Join what is there into one line."""
         line = self.home
         for part in (self.street, self.town):
-            line = np.strings.add(np.strings.add(line, np.where((line != "") & (part != ""), separator, "")), part)
+            line = np.strings.add(
+                np.strings.add(line, np.where((line != "") & (part != ""), separator, "")), part
+            )
         return line
 
 
@@ -42,8 +44,12 @@ def plain(properties: Properties, rows: np.ndarray) -> AddressText:
     return AddressText(home, street, properties.town[rows], properties.postcode[rows])
 
 
-def typed(properties: Properties, rows: np.ndarray, weights: np.ndarray, generator: np.random.Generator) -> AddressText:
-    """The address as somebody types it: abbreviations, other ways to write a flat, slips, a town or a space left out."""
+def typed(
+    properties: Properties, rows: np.ndarray, weights: np.ndarray, generator: np.random.Generator
+) -> AddressText:
+    """The address as somebody types it: abbreviations, other ways to write a flat, slips, a town or a space
+    left out.
+    """
     rates = error_model()["address"]
     count = len(rows)
     flat, building = properties.flat[rows], properties.building[rows]
@@ -52,7 +58,11 @@ def typed(properties: Properties, rows: np.ndarray, weights: np.ndarray, generat
     flat_text = np.where(
         flat == "",
         "",
-        np.where(style < 0.78, np.strings.add("Flat ", flat), np.where(style < 0.9, np.strings.add("Apartment ", flat), flat)),
+        np.where(
+            style < 0.78,
+            np.strings.add("Flat ", flat),
+            np.where(style < 0.9, np.strings.add("Apartment ", flat), flat),
+        ),
     )
     building = np.where(generator.random(count) < 0.1, "", building)
     home = _join(flat_text, building, ", ")

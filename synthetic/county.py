@@ -2,8 +2,9 @@
 
     make_county(Home(Path("var")), households=5000, months=24, seed=1)
 
-`population`, `properties` and `life_course` make what really happened; `feeds` write what each partner's system shows of it, with the errors of
-`error_model.yaml`; `truth` keeps what no partner knows. Same parameters, same bytes.
+`population`, `properties` and `life_course` make what really happened; `feeds` write what each partner's
+system shows of it, with the errors of `error_model.yaml`; `truth` keeps what no partner knows. Same
+parameters, same bytes.
 """
 
 from __future__ import annotations
@@ -18,8 +19,14 @@ import numpy as np
 
 from governance.contracts import read_contracts
 from stores.home import Home
-from synthetic.dates import OPEN, Days, add_months, day_number, day_of, month_starts
-from synthetic.feeds import address_gazetteer, adult_social_care, council_tax, homelessness_cases, housing_tenancies
+from synthetic.dates import OPEN, Days, add_months, day_of, month_starts
+from synthetic.feeds import (
+    address_gazetteer,
+    adult_social_care,
+    council_tax,
+    homelessness_cases,
+    housing_tenancies,
+)
 from synthetic.feeds.deliveries import MONTH_END, MONTH_START, WEEKLY, TableRecords, schedule, write_feed
 from synthetic.hazard import ROUTES
 from synthetic.life_course import BURN_IN_MONTHS, live
@@ -34,7 +41,9 @@ GENERATOR_VERSION = 1
 COUNTY_FILE = "county.json"
 FIRST_MONTH = date(2024, 10, 1)
 NIGHT_AFTER_END = timedelta(days=5)
-"""The default night is the 6th of the month after the last: all month-end files but the slowest partner's are in."""
+"""The default night is the 6th of the month after the last: all month-end files but the slowest partner's are
+in.
+"""
 
 _FEEDS = {
     "address_gazetteer": (address_gazetteer, MONTH_START, False),
@@ -72,13 +81,14 @@ def make_county(
 ) -> CountyReport:  # fmt: skip
     """Write the county's deliveries that were received by `night` into the inbox, and its truth.
 
-    A county with the same parameters that is there already is left alone (`made` is False); with a later `night` the deliveries since are
-    added, and the earlier ones stay byte for byte. Raises `CountyError` if `home` holds another county.
+    A county with the same parameters that is there already is left alone (`made` is False); with a later
+    `night` the deliveries since are added, and the earlier ones stay byte for byte. Raises `CountyError` if
+    `home` holds another county.
     """
     if households < _MINIMUM_HOUSEHOLDS or months < _MINIMUM_MONTHS:
         raise CountyError(
-            f"households={households}, months={months}: ask for at least {_MINIMUM_HOUSEHOLDS} households and "
-            f"{_MINIMUM_MONTHS} month"
+            f"households={households}, months={months}: ask for at least {_MINIMUM_HOUSEHOLDS} households "
+            f"and {_MINIMUM_MONTHS} month"
         )
     if first_month.day != 1:
         raise CountyError(f"first_month={first_month}: give the first day of a month")
@@ -92,7 +102,9 @@ def make_county(
         "night": night.isoformat(),
     }
     if _is_there(home, parameters):
-        return CountyReport(made=False, message="this county is there already; nothing was made", parameters=parameters)
+        return CountyReport(
+            made=False, message="this county is there already; nothing was made", parameters=parameters
+        )
 
     say = progress or (lambda _: None)
     say("homes and people")
@@ -122,14 +134,16 @@ def make_county(
         rows=sum(item.rows for item in written.values()),
         bytes=sum(item.bytes for item in written.values()),
         truth_rows=truth_rows,
-        intercepts={route: round(float(value), 4) for route, value in zip(ROUTES, course.intercepts, strict=True)},
+        intercepts={
+            route: round(float(value), 4) for route, value in zip(ROUTES, course.intercepts, strict=True)
+        },
     )
     _write_county_file(home, report, first_day, last_day)
     return report
 
 
 def _precursors(feeds: dict[str, dict[str, TableRecords]]) -> tuple[np.ndarray, Days, Days]:
-    """Return household, day known and last day that counts, of every trace that a partner holds of trouble."""
+    """Return household, day known and last day that counts of every trace of trouble that a partner holds."""
     traces = []
     for feed, table, kept in (
         ("council_tax", "recovery_stages", _TRACE_DAYS),
@@ -139,10 +153,10 @@ def _precursors(feeds: dict[str, dict[str, TableRecords]]) -> tuple[np.ndarray, 
         records = feeds[feed][table]
         traces.append((records.household, records.known_on, kept))
     events = feeds["adult_social_care"]["events"]
+    household_of = events.household if events.household is not None else np.zeros(0, dtype=np.int64)
     reason, kind = events.columns["Primary_Support_Reason"], events.columns["Event_Type"]
     relevant = np.isin(reason, ["Mental Health", "Domestic Abuse"]) | (kind == "Safeguarding")
-    assert events.household is not None
-    traces.append((events.household[events.record[relevant]], events.known_on[relevant], _TRACE_DAYS))
+    traces.append((household_of[events.record[relevant]], events.known_on[relevant], _TRACE_DAYS))
     household = np.concatenate([trace[0] for trace in traces])
     known_on = np.concatenate([trace[1] for trace in traces])
     until = np.concatenate([np.minimum(trace[1].astype(np.int64) + trace[2], OPEN) for trace in traces])
@@ -157,11 +171,12 @@ def _is_there(home: Home, parameters: dict[str, Any]) -> bool:
     other = {name for name in parameters if name != "night" and there.get(name) != parameters[name]}
     if other:
         raise CountyError(
-            f"{path}: this home holds another county ({', '.join(sorted(other))} differ); choose another home, or delete this one's "
-            "inbox and truth"
+            f"{path}: this home holds another county ({', '.join(sorted(other))} differ); choose another "
+            "home, or delete this one's inbox and truth"
         )
-    truth_is_whole = all((home.truth / f"{name}.parquet").exists() for name in TRUTH_FILES)
-    return truth_is_whole and there["night"] >= parameters["night"]
+    whole = all((home.truth / f"{name}.parquet").exists() for name in TRUTH_FILES)
+    whole &= all(home.feed_inbox(feed).exists() for feed in _FEEDS)
+    return whole and there["night"] >= parameters["night"]
 
 
 def _write_county_file(home: Home, report: CountyReport, first_day: int, last_day: int) -> None:
@@ -173,6 +188,3 @@ def _write_county_file(home: Home, report: CountyReport, first_day: int, last_da
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     partial.replace(path)
-
-
-__all__ = ["CountyError", "CountyReport", "day_number", "make_county"]

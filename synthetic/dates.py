@@ -1,4 +1,6 @@
-"""Days as whole numbers since 1970-01-01 (int32), the county's months, and dates as text in partners' formats."""
+"""Days as whole numbers since 1970-01-01 (int32), the county's months, and dates as text in partners'
+formats.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ Days = np.ndarray
 
 MISSING = int(np.iinfo(np.int32).min)
 OPEN = (date(2099, 12, 31) - date(1970, 1, 1)).days
-MONTH_NAMES = np.array("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split())
+MONTH_NAMES = np.array(["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"])
 
 
 def day_number(day: date) -> int:
@@ -60,7 +62,9 @@ def as_text(days: Days, pattern: str = "%Y-%m-%d", open_text: str = "") -> np.nd
     distinct, place = np.unique(days, return_inverse=True)
     known = np.where((distinct == MISSING) | (distinct == OPEN), 0, distinct)
     iso = np.datetime_as_string(known.astype("datetime64[D]"))
-    year, month, day = (np.array([text[cut] for text in iso.tolist()]) for cut in (slice(4), slice(5, 7), slice(8, 10)))
+    year, month, day = (
+        np.array([text[cut] for text in iso.tolist()]) for cut in (slice(4), slice(5, 7), slice(8, 10))
+    )
     written = {
         "%Y-%m-%d": lambda: iso,
         "%d/%m/%Y": lambda: day + np.array("/") + month + np.array("/") + year,

@@ -1,7 +1,9 @@
-"""How a partner's system writes a person down: variants, slips, old and missing values, by the rates of `error_model.yaml`.
+"""How a partner's system writes a person down: variants, slips, old and missing values, by the rates of
+`error_model.yaml`.
 
-A *registration* is one entry of a person in one system; records made from it repeat what was typed then. Errors hit some registrations
-more than others: private renters, recent movers, the young, and people whose names are not British.
+A *registration* is one entry of a person in one system; records made from it repeat what was typed then.
+Errors hit some registrations more than others: private renters, recent movers, the young, and people whose
+names are not British.
 """
 
 from __future__ import annotations
@@ -18,22 +20,23 @@ from synthetic.dates import MISSING, Days, from_parts, parts
 from synthetic.identifiers import temporary_ninos
 from synthetic.names import read_names
 from synthetic.population import People, birth_date_texts
-from synthetic.streams import pick
 
 ERROR_MODEL_FILE = Path(__file__).with_name("error_model.yaml")
 _NAME_TYPE = "U32"
 _KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _OCR = (("m", "rn"), ("l", "1"), ("o", "0"), ("i", "l"), ("e", "c"), ("h", "b"), ("a", "o"), ("n", "ri"))
 _PHONETIC = (
-    ("ph", "f"), ("ck", "k"), ("ie", "y"), ("ee", "ea"), ("th", "t"), ("ey", "y"), ("ll", "l"), ("tt", "t"), ("nn", "n"), ("z", "s"),
-    ("c", "k"), ("y", "i"), ("e", "a"), ("o", "u"), ("v", "f"), ("a", "e"),
+    ("ph", "f"), ("ck", "k"), ("ie", "y"), ("ee", "ea"), ("th", "t"), ("ey", "y"), ("ll", "l"), ("tt", "t"),
+    ("nn", "n"), ("z", "s"), ("c", "k"), ("y", "i"), ("e", "a"), ("o", "u"), ("v", "f"), ("a", "e"),
 )  # fmt: skip
 _FOLDED = dict(zip("łŁøıđĐßæÆ", "lLoidDsaA", strict=True))
 
 
 @dataclass(frozen=True)
 class Registrations:
-    """What was typed, one position per registration. `surname_after` counts from `surname_known_on` (`MISSING`: never)."""
+    """What was typed, one position per registration. `surname_after` counts from `surname_known_on`
+    (`MISSING`: never).
+    """
 
     person: np.ndarray
     forename: np.ndarray
@@ -56,11 +59,13 @@ class Registrations:
 def error_model(path: Path = ERROR_MODEL_FILE) -> dict[str, Any]:
     """Read `error_model.yaml`."""
     with path.open(encoding="utf-8") as file:
-        model: dict[str, Any] = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        model: dict[str, Any] = yaml.load(file, Loader=yaml.CSafeLoader)
     return model
 
 
-def error_weights(private: np.ndarray, moved: np.ndarray, young: np.ndarray, not_british: np.ndarray) -> np.ndarray:
+def error_weights(
+    private: np.ndarray, moved: np.ndarray, young: np.ndarray, not_british: np.ndarray
+) -> np.ndarray:
     """How much likelier than the mean an error is in each registration (mean 1)."""
     effects = error_model()["correlation"]
     logs = (
@@ -74,12 +79,13 @@ def error_weights(private: np.ndarray, moved: np.ndarray, young: np.ndarray, not
 
 
 def register(
-    people: People, person: np.ndarray, day: Days, weights: np.ndarray, partner: np.ndarray, system: str,
+    people: People, person: np.ndarray, weights: np.ndarray, partner: np.ndarray, system: str,
     generator: np.random.Generator,
 ) -> Registrations:  # fmt: skip
-    """Write `person` down in `system` on `day`.
+    """Write `person` down in `system`.
 
-    `weights` come from `error_weights`; `partner` is the person whose number may be taken by mistake (-1: nobody).
+    `weights` come from `error_weights`; `partner` is the person whose number may be taken by mistake (-1:
+    nobody).
     """
     model = error_model()
     missing = model["systems"][system]["missing"]
@@ -91,8 +97,14 @@ def register(
     lag = generator.integers(*_months(model["surname_change"]["learnt_after_months"]), count)
     changed = people.surname_changed_on[person]
     known_on = np.where(changed == MISSING, MISSING, changed + lag).astype(np.int32)
-    forename, middle = people.forename[person].astype(_NAME_TYPE), people.middle_name[person].astype(_NAME_TYPE)
-    surname, after = people.surname[person].astype(_NAME_TYPE), people.later_surname[person].astype(_NAME_TYPE)
+    forename, middle = (
+        people.forename[person].astype(_NAME_TYPE),
+        people.middle_name[person].astype(_NAME_TYPE),
+    )
+    surname, after = (
+        people.surname[person].astype(_NAME_TYPE),
+        people.later_surname[person].astype(_NAME_TYPE),
+    )
 
     forename, middle = _forename_errors(forename, middle, model["forename"], hits, generator)
     middle = np.where(generator.random(count) < model["middle_name_given"], middle, "")
@@ -100,7 +112,9 @@ def register(
     forename, surname = np.where(swapped, surname, forename), np.where(swapped, forename, surname)
     surname, after = (_punctuation(names, model["punctuation"], generator) for names in (surname, after))
     lost = generator.random(count) < model["punctuation"]["diacritics_lost"]
-    forename, middle, surname, after = (np.where(lost, fold(names), names) for names in (forename, middle, surname, after))
+    forename, middle, surname, after = (
+        np.where(lost, fold(names), names) for names in (forename, middle, surname, after)
+    )
     on_surname = generator.random(count) < 0.6
     for name, change in (("typing_slip", typing_slips), ("ocr", _ocr_errors), ("phonetic", _phonetic_errors)):
         hit = hits(model["text"][name])
@@ -108,7 +122,9 @@ def register(
         surname = _changed(surname, hit & on_surname, change, generator)
 
     date_of_birth = _birth_date_errors(people.date_of_birth[person], model["date_of_birth"], hits, generator)
-    date_of_birth = np.where(generator.random(count) < missing.get("date_of_birth", 0), MISSING, date_of_birth)
+    date_of_birth = np.where(
+        generator.random(count) < missing.get("date_of_birth", 0), MISSING, date_of_birth
+    )
     nino = _nino_errors(people, person, partner, model["nino"], hits, generator)
     nino = np.where(generator.random(count) < missing.get("nino", 0), "", nino)
     phone = np.where(hits(model["phone"]["old_number"]), people.old_phone[person], people.phone[person])
@@ -169,7 +185,11 @@ def typing_slips(names: np.ndarray, generator: np.random.Generator) -> np.ndarra
 
 
 def _forename_errors(
-    forename: np.ndarray, middle: np.ndarray, rates: dict[str, float], hits: Any, generator: np.random.Generator
+    forename: np.ndarray,
+    middle: np.ndarray,
+    rates: dict[str, float],
+    hits: Any,
+    generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     variants, count = _variant_table()
     names = np.array(list(count), dtype=_NAME_TYPE)
@@ -210,7 +230,9 @@ def _phonetic_errors(names: np.ndarray, generator: np.random.Generator) -> np.nd
     return _replace_one(names, _PHONETIC, generator)
 
 
-def _replace_one(names: np.ndarray, rules: tuple[tuple[str, str], ...], generator: np.random.Generator) -> np.ndarray:
+def _replace_one(
+    names: np.ndarray, rules: tuple[tuple[str, str], ...], generator: np.random.Generator
+) -> np.ndarray:
     """Apply to each name one rule, at one place, chosen among those that change it."""
     best = np.full(len(names), -1.0)
     result = names.copy()
@@ -222,7 +244,9 @@ def _replace_one(names: np.ndarray, rules: tuple[tuple[str, str], ...], generato
     return result
 
 
-def _birth_date_errors(days: Days, rates: dict[str, float], hits: Any, generator: np.random.Generator) -> Days:
+def _birth_date_errors(
+    days: Days, rates: dict[str, float], hits: Any, generator: np.random.Generator
+) -> Days:
     year, month, day = parts(days)
     swapped = hits(rates["day_month_swapped"]) & (day <= 12)
     month, day = np.where(swapped, day, month), np.where(swapped, month, day)
@@ -248,7 +272,9 @@ def _nino_errors(
     exchanged[rows, place], exchanged[rows, place + 1] = codes[rows, place + 1], codes[rows, place]
     nino[transposed] = back(exchanged)
     temporary = np.flatnonzero(hits(rates["temporary"]))
-    nino[temporary] = temporary_ninos(birth_date_texts(people, person[temporary]), people.female[person[temporary]])
+    nino[temporary] = temporary_ninos(
+        birth_date_texts(people, person[temporary]), people.female[person[temporary]]
+    )
     return nino
 
 

@@ -1,16 +1,19 @@
-"""The monthly hazard of a homelessness duty: competing routes, their log-hazard effects, intercepts, and the oracle.
+"""The monthly hazard of a homelessness duty: competing routes, their log-hazard effects, intercepts, and the
+oracle.
 
-Effects from feeds.md: earlier case within 3 years +1.6, domestic abuse +1.5, arrears above 8 weeks +1.4, liability order +0.7, head under 35
-+0.6, lone parent +0.7, moved within 12 months +0.5, private rent +2.3 and social +1.0 over owner, household frailty SD 0.6. Published rate:
-13.2 duties per 1,000 households a year. Assumed: the routes' shares (domestic abuse, family and institution near H-CLIC's reasons;
-section 21 and the private part of the arrears route together near the published 24.5 % end of a private tenancy), a mental-health
-contact +0.6, possession proceedings +0.5, and how fast arrears and abuse episodes start and end. Effects of feeds that are not made yet
-(rent over LHA, child in need, school absence) are left out; they come with their feeds.
+Effects from feeds.md: earlier case within 3 years +1.6, domestic abuse +1.5, arrears above 8 weeks +1.4,
+liability order +0.7, head under 35 +0.6, lone parent +0.7, moved within 12 months +0.5, private rent +2.3 and
+social +1.0 over owner, household frailty SD 0.6. Published rate: 13.2 duties per 1,000 households a year.
+Assumed: the routes' shares (domestic abuse, family and institution near H-CLIC's reasons; section 21 and the
+private part of the arrears route together near the published 24.5 % end of a private tenancy), a
+mental-health contact +0.6, possession proceedings +0.3, and how fast arrears and abuse episodes start and
+end. Effects of feeds that are not made yet (rent over LHA, child in need, school absence) are left out; they
+come with their feeds.
 
-The **oracle** is the probability of a duty within the next months, given the state at the month's start: tenure, ages, frailty, earlier
-cases, and where arrears and abuse episodes stand. What leaves no trace before the duty (a section 21 notice, a family quarrel) counts at
-its expected rate. Tenure, ages and the like are held as they stand; episodes run on, start and end, households move and leave as their
-chances say.
+The **oracle** is the probability of a duty within the next months, given the state at the month's start:
+tenure, ages, frailty, earlier cases, and where arrears and abuse episodes stand. What leaves no trace before
+the duty (a section 21 notice, a family quarrel) counts at its expected rate. Tenure, ages and the like are
+held as they stand; episodes run on, start and end, households move and leave as their chances say.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from synthetic.properties import PRIVATE
 
 ARREARS, SECTION_21, FAMILY_EXCLUSION, DOMESTIC_ABUSE, INSTITUTION, OTHER = range(6)
 ROUTES = ("arrears", "section_21", "family_exclusion", "domestic_abuse", "institution", "other")
-ROUTE_SHARES = np.array([0.22, 0.19, 0.24, 0.14, 0.09, 0.12])
+ROUTE_SHARES = np.array([0.20, 0.19, 0.24, 0.14, 0.09, 0.14])
 DUTIES_PER_HOUSEHOLD_YEAR = 13.2 / 1000
 HORIZONS = (1, 3, 6, 9)
 BLOCKED_MONTHS = 6
@@ -32,7 +35,7 @@ BLOCKED_MONTHS = 6
 TENURE_EFFECT = np.array([0.0, 2.3, 1.0])
 CASE_WITHIN_3_YEARS, MOVED_WITHIN_12_MONTHS, HEAD_UNDER_35, LONE_PARENT = 1.6, 0.5, 0.6, 0.7
 ABUSE, ARREARS_OVER_8_WEEKS, LIABILITY_ORDER = 1.5, 1.4, 0.7
-MENTAL_HEALTH, POSSESSION = 0.6, 0.5
+MENTAL_HEALTH, POSSESSION = 0.6, 0.3
 
 # By months since the episode began.
 _NEVER = -np.inf
@@ -85,7 +88,9 @@ class Situation:
         return self.months_since_mental_health <= 12
 
     def drift(self, month: int) -> np.ndarray:
-        """Expected ratio of the hazard in the `month`-th coming month to today's: known effects lapse, new moves come."""
+        """Expected ratio of the hazard in the `month`-th coming month to today's: known effects lapse, new
+        moves come.
+        """
         later = month - 1
         moved_before = self.months_since_move + later < 12
         moved_chance = np.where(moved_before, 1.0, 1 - (1 - self.move_rate) ** later)
@@ -110,12 +115,20 @@ class Situation:
     def arrears_start(self) -> np.ndarray:
         """Monthly probability that arrears begin."""
         return _ARREARS_START_BY_TENURE[self.tenure] * np.exp(
-            0.7 * self.frailty + 0.7 * self.low_income + 0.3 * self.head_under_35 + 0.4 * self.lone_parent - 0.75
+            0.5 * self.frailty
+            + 0.7 * self.low_income
+            + 0.3 * self.head_under_35
+            + 0.4 * self.lone_parent
+            - 0.75
         )
 
     def abuse_start(self) -> np.ndarray:
         """Monthly probability that abuse begins."""
-        return self.woman * _ABUSE_START * np.exp(0.6 * self.frailty + 0.5 * self.head_under_35 + 0.4 * self.lone_parent)
+        return (
+            self.woman
+            * _ABUSE_START
+            * np.exp(0.6 * self.frailty + 0.5 * self.head_under_35 + 0.4 * self.lone_parent)
+        )
 
     def mental_health_start(self) -> np.ndarray:
         """Monthly probability of a mental-health contact with social care."""
@@ -142,7 +155,8 @@ def monthly_probabilities(logs: np.ndarray, intercepts: np.ndarray) -> np.ndarra
 
 
 def find_intercepts(logs: np.ndarray) -> np.ndarray:
-    """Find, by bisection, the intercepts at which the expected duties of this month meet the published rate by route.
+    """Find, by bisection, the intercepts at which the expected duties of this month meet the published rate
+    by route.
 
     A route that is open to nobody gets `nan`.
     """
@@ -176,10 +190,18 @@ def oracle(situation: Situation, intercepts: np.ndarray) -> np.ndarray:
     for route in (SECTION_21, FAMILY_EXCLUSION, INSTITUTION, OTHER):
         lasting += np.exp(open_logs[:, route] + intercepts[route])
     arrears = _Episode.begin(
-        situation.arrears_age, situation.arrears_start(), common + intercepts[ARREARS], ARREARS_PROFILE, ARREARS_ENDING
+        situation.arrears_age,
+        situation.arrears_start(),
+        common + intercepts[ARREARS],
+        ARREARS_PROFILE,
+        ARREARS_ENDING,
     )
     abuse = _Episode.begin(
-        situation.abuse_age, situation.abuse_start(), common + intercepts[DOMESTIC_ABUSE], ABUSE_PROFILE, ABUSE_ENDING
+        situation.abuse_age,
+        situation.abuse_start(),
+        common + intercepts[DOMESTIC_ABUSE],
+        ABUSE_PROFILE,
+        ABUSE_ENDING,
     )
     probabilities = np.empty((households, len(HORIZONS)))
     here = np.ones(households)
@@ -199,7 +221,9 @@ def oracle(situation: Situation, intercepts: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _Episode:
-    """Where each household may stand in an episode, as probabilities: column 0 outside one, column a + 1 at age a."""
+    """Where each household may stand in an episode, as probabilities: column 0 outside one, column a + 1 at
+    age a.
+    """
 
     standing: np.ndarray
     start: np.ndarray
@@ -219,7 +243,7 @@ class _Episode:
         return cls(standing, start, duty, ending, np.zeros(households))
 
     def advance(self, free: np.ndarray) -> None:
-        """Run one month: duty (its chance times `free`), then end or go on; outside an episode one may begin."""
+        """Run one month: duty (its chance times `free`), then end or go on; outside one may begin."""
         outside, inside = self.standing[:, 0].copy(), self.standing[:, 1:]
         events = inside * np.minimum(self.duty * free[:, None], 1.0)
         self.happens = events.sum(axis=1)

@@ -29,7 +29,7 @@ def ninos(count: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def temporary_ninos(date_texts: np.ndarray, female: np.ndarray) -> np.ndarray:
-    """Return the temporary number of old systems, `TN` + DDMMYY + sex, from birth dates written DD/MM/YYYY."""
+    """Return old systems' temporary number, `TN` + DDMMYY + sex, from birth dates written DD/MM/YYYY."""
     day, month, year = (_cut(date_texts, start, stop) for start, stop in ((0, 2), (3, 5), (8, 10)))
     return np.array("TN") + day + month + year + np.where(female, "F", "M")
 
@@ -55,7 +55,9 @@ def phones(count: int, generator: np.random.Generator) -> np.ndarray:
     return np.array("07") + digits(generator.integers(400_000_000, 1_000_000_000, count), 9)
 
 
-def references(count: int, start: int, generator: np.random.Generator, *, prefix: str = "", width: int = 8) -> np.ndarray:
+def references(
+    count: int, start: int, generator: np.random.Generator, *, prefix: str = "", width: int = 8
+) -> np.ndarray:
     """Return `count` distinct rising references of a partner's system, with gaps as real ones have."""
     return np.array(prefix) + digits(start + np.cumsum(generator.integers(1, 8, count)), width)
 
@@ -68,10 +70,14 @@ def pounds(amounts: np.ndarray) -> np.ndarray:
 
 
 def _distinct(count: int, bound: int, generator: np.random.Generator) -> np.ndarray:
-    """Return `count` distinct whole numbers below `bound`: a random start and an odd step through a power of two."""
+    """Return `count` distinct whole numbers below `bound`: a random start and an odd step through a power of
+    two.
+    """
     size = 1 << (bound - 1).bit_length()
     step = int(generator.integers(size // 3, size // 2)) | 1
-    walk = (int(generator.integers(0, size)) + step * np.arange(min(count * 3 + 64, size), dtype=np.int64)) % size
+    walk = (
+        int(generator.integers(0, size)) + step * np.arange(min(count * 3 + 64, size), dtype=np.int64)
+    ) % size
     kept = walk[walk < bound]
     if len(kept) < count:
         raise ValueError(f"{count:,} distinct numbers below {bound:,} cannot be made")

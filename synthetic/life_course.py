@@ -1,9 +1,10 @@
 """The county month by month: who lives where, what befalls them, who comes to the council.
 
-Latent shocks start arrears and abuse episodes and mental-health contacts; the hazard turns them into duties; households move, part, die
-and are replaced by arrivals so that each tenure keeps its size. Published (feeds.md): 1 in 8 people moves a year, private renters far
-more. Assumed: 55 % of moves stay in the district; tenure after a move; 1.6 % of couples part a year; 13 % of grown children leave a year.
-Everything is in columns; the only loop is over months.
+Latent shocks start arrears and abuse episodes and mental-health contacts; the hazard turns them into duties;
+households move, part, die and are replaced by arrivals so that each tenure keeps its size. Published
+(feeds.md): 1 in 8 people moves a year, private renters far more. Assumed: 55 % of moves stay in the district;
+tenure after a move; 1.6 % of couples part a year; 13 % of grown children leave a year. Everything is in
+columns; the only loop is over months.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from synthetic import hazard
 from synthetic.dates import MISSING, OPEN, Days
 from synthetic.hazard import DOMESTIC_ABUSE, FAMILY_EXCLUSION, Situation
 from synthetic.population import CHILD, GROWN_CHILD, SHARERS, SINGLE, Households, People, make_population
-from synthetic.properties import OWNER, PRIVATE, SOCIAL, VACANT_SHARE, Properties
+from synthetic.properties import OWNER, PRIVATE, SOCIAL, Properties
 from synthetic.streams import stream
 
 PREVENTION, RELIEF, NO_DUTY = range(3)
@@ -52,7 +53,9 @@ class Spells:
 
 @dataclass(frozen=True)
 class Cases:
-    """Applications to the council, one position each; `duty` 2 is advice only. `decided` is the day of the duty."""
+    """Applications to the council, one position each; `duty` 2 is advice only. `decided` is the day of the
+    duty.
+    """
 
     household: np.ndarray
     person: np.ndarray
@@ -65,11 +68,16 @@ class Cases:
 
 @dataclass(frozen=True)
 class Episodes:
-    """Arrears, abuse or mental-health episodes; months count from the burn-in's start; `end` is the month of ending."""
+    """Arrears, abuse or mental-health episodes; months count from the burn-in's start; `end` is the month of
+    ending.
+
+    `by_duty` marks the episodes that ended in a homelessness duty: nothing was paid off.
+    """
 
     household: np.ndarray
     start: np.ndarray
     end: np.ndarray
+    by_duty: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,11 @@ class LifeCourse:
 
 
 def live(
-    properties: Properties, households: int, month_starts: Days, seed: int, progress: Callable[[str], None] | None = None
+    properties: Properties,
+    households: int,
+    month_starts: Days,
+    seed: int,
+    progress: Callable[[str], None] | None = None,
 ) -> LifeCourse:
     """Run the county over `len(month_starts) - 1` months, the first `BURN_IN_MONTHS` without deliveries."""
     months = len(month_starts) - 1
@@ -145,7 +157,7 @@ class _Log:
 
     def joined(self) -> list[np.ndarray]:
         if not self.batches:
-            return [np.zeros(0, dtype=np.int64)] * self.columns
+            return [np.zeros(0, dtype=np.int64) for _ in range(self.columns)]
         return [np.concatenate(column) for column in zip(*self.batches, strict=True)]
 
 
@@ -202,9 +214,9 @@ class _County:
     leaving: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     joined: _Log = field(default_factory=lambda: _Log(4))
     cases: _Log = field(default_factory=lambda: _Log(7))
-    arrears: _Log = field(default_factory=lambda: _Log(3))
-    abuse: _Log = field(default_factory=lambda: _Log(3))
-    mental_health: _Log = field(default_factory=lambda: _Log(3))
+    arrears: _Log = field(default_factory=lambda: _Log(4))
+    abuse: _Log = field(default_factory=lambda: _Log(4))
+    mental_health: _Log = field(default_factory=lambda: _Log(4))
     oracles: _Log = field(default_factory=lambda: _Log(4))
     partings: _Log = field(default_factory=lambda: _Log(2))
 
@@ -302,6 +314,7 @@ class _County:
         self._present(active, logs, month)
         self._shocks(active, situation, month)
         self._die(month)
+        self._grow_up(month)
         self._part(month)
         self._move(month)
         self._arrive(month)
@@ -315,9 +328,8 @@ class _County:
         """Close the logs. Episodes that go on end after the last month."""
         last = len(self.starts) - 1
         in_arrears = np.flatnonzero(self.arrears_age >= 0)
-        self.arrears.add(in_arrears, self.arrears_since[in_arrears], np.full(len(in_arrears), last + 1))
-        in_abuse = np.flatnonzero(self.abuse_age >= 0)
-        self.abuse.add(in_abuse, self.abuse_since[in_abuse], np.full(len(in_abuse), last + 1))
+        self._end_arrears(in_arrears, last + 1)
+        self._end_abuse(np.flatnonzero(self.abuse_age >= 0), last + 1)
         used = slice(0, self.spells)
         day = np.int32
         joined_person, joined_household, joined_day, _ = self.joined.joined()
@@ -333,7 +345,9 @@ class _County:
         household, person, case_month, applied, decided, duty, route = self.cases.joined()
         oracle_household, oracle_month, oracle_property, probabilities = self.oracles.joined()
         made = Households(
-            tenure=np.concatenate([self.made.tenure, np.full(len(self.home) - len(self.made.tenure), PRIVATE)]),
+            tenure=np.concatenate(
+                [self.made.tenure, np.full(len(self.home) - len(self.made.tenure), PRIVATE)]
+            ),
             type=np.concatenate([self.made.type, np.full(len(self.home) - len(self.made.type), SINGLE)]),
             frailty=self.frailty,
             lead=self.lead,
@@ -365,7 +379,9 @@ class _County:
     def _situation(self, active: np.ndarray, month: int) -> Situation:
         today = int(self.starts[month])
         age = (today - self.lead_born[active]) / 365.25
-        has_child = (self.first_child_born[active] <= today) & (self.last_child_born[active] + 18 * 365.25 > today)
+        has_child = (self.first_child_born[active] <= today) & (
+            self.last_child_born[active] + 18 * 365.25 > today
+        )
         partner_alive = self.heads[active] > 1
         rate = self._moving_rate(active, today)
         return Situation(
@@ -393,7 +409,7 @@ class _County:
         return _MOVES_A_YEAR[self.properties.tenure[self.home[active]]] / 12 * by_age
 
     def _calibrate(self, logs: np.ndarray, month: int) -> None:
-        """In the burn-in, meet the published rates month by month; afterwards keep the mean of its last year."""
+        """In the burn-in, meet the published rates month by month; then keep the mean of its last year."""
         if month >= BURN_IN_MONTHS - _CALIBRATION_MONTHS or month % 4 == 0:
             found = hazard.find_intercepts(logs)
             self.intercepts = np.where(np.isnan(found), self.intercepts, found)
@@ -436,8 +452,8 @@ class _County:
 
         with_duty = household[: len(happened)]
         self.blocked_until[with_duty] = month + 1 + hazard.BLOCKED_MONTHS
-        self._end_arrears(with_duty[self.arrears_age[with_duty] >= 0], month)
-        self._end_abuse(with_duty[self.abuse_age[with_duty] >= 0], month)
+        self._end_arrears(with_duty[self.arrears_age[with_duty] >= 0], month, by_duty=True)
+        self._end_abuse(with_duty[self.abuse_age[with_duty] >= 0], month, by_duty=True)
         child_applies = child_applies[: len(happened)]
         goes = np.where(relief, 0.9, 0.35) > self.random.random(len(happened))
         self.leaving = child[: len(happened)][child_applies & goes]
@@ -452,7 +468,8 @@ class _County:
         self._end_arrears(active[~outside & (chance[:, 0] < ends)], month)
         goes_on = active[~outside & (chance[:, 0] >= ends)]
         self.arrears_age[goes_on] = np.minimum(self.arrears_age[goes_on] + 1, len(hazard.ARREARS_ENDING) - 1)
-        # A household whose episode ended in a duty this month is outside now, but was inside at the month's start.
+        # A household whose episode ended in a duty this month is outside now, but was inside at the month's
+        # start.
         begins = active[outside & (situation.arrears_age < 0) & (chance[:, 0] < situation.arrears_start())]
         self.arrears_age[begins] = 0
         self.arrears_since[begins] = month
@@ -467,20 +484,30 @@ class _County:
 
         met = active[chance[:, 2] < situation.mental_health_start()]
         self.mental_health_month[met] = month
-        self.mental_health.add(met, np.full(len(met), month), np.full(len(met), month + 1))
+        self.mental_health.add(
+            met, np.full(len(met), month), np.full(len(met), month + 1), np.zeros(len(met), dtype=bool)
+        )
 
-    def _end_arrears(self, households: np.ndarray, month: int) -> None:
-        self.arrears.add(households, self.arrears_since[households], np.full(len(households), month))
+    def _end_arrears(self, households: np.ndarray, month: int, *, by_duty: bool = False) -> None:
+        count = len(households)
+        self.arrears.add(
+            households, self.arrears_since[households], np.full(count, month), np.full(count, by_duty)
+        )
         self.arrears_age[households] = -1
 
-    def _end_abuse(self, households: np.ndarray, month: int) -> None:
-        self.abuse.add(households, self.abuse_since[households], np.full(len(households), month))
+    def _end_abuse(self, households: np.ndarray, month: int, *, by_duty: bool = False) -> None:
+        count = len(households)
+        self.abuse.add(
+            households, self.abuse_since[households], np.full(count, month), np.full(count, by_duty)
+        )
         self.abuse_age[households] = -1
 
     def _die(self, month: int) -> None:
         """Take out those who die this month; a household without heads ends on that day."""
         people = self.people
-        dying = np.flatnonzero((people.died_on >= self.starts[month]) & (people.died_on < self.starts[month + 1]))
+        dying = np.flatnonzero(
+            (people.died_on >= self.starts[month]) & (people.died_on < self.starts[month + 1])
+        )
         household = self.household_of[dying]
         here = (household >= 0) & (self.home[household] >= 0)
         dying, household = dying[here], household[here]
@@ -502,8 +529,27 @@ class _County:
         last_day[household] = people.died_on[dying]
         self._leave_home(empty, last_day[empty] + 14, DIED, month)
 
+    def _grow_up(self, month: int) -> None:
+        """Children who turn 18 this month become grown children of the household."""
+        born = self.people.date_of_birth
+        turns_18 = born + 6575
+        adult = np.flatnonzero(
+            (self.people.role == CHILD)
+            & (turns_18 >= self.starts[month])
+            & (turns_18 < self.starts[month + 1])
+        )
+        household = self.household_of[adult]
+        here = household >= 0
+        here[here] = self.home[household[here]] >= 0
+        adult, household = adult[here], household[here]
+        np.add.at(self.grown, household, 1)
+        first = self.grown_child[household] < 0
+        self.grown_child[household[first]] = adult[first]
+
     def _part(self, month: int) -> None:
-        """Partners part and grown children leave: some into a home of their own here, the rest leave the district."""
+        """Partners part and grown children leave: some into a home of their own here, the rest leave the
+        district.
+        """
         today = int(self.starts[month])
         couples = np.flatnonzero((self.home >= 0) & (self.partner >= 0) & (self.heads > 1))
         young = today - self.lead_born[couples] < 45 * 365
@@ -518,7 +564,9 @@ class _County:
         partners = self.partner[parting]
         leavers = np.concatenate([partners, children])
         old_household = self.household_of[leavers]
-        alive = (self.people.died_on[leavers] == MISSING) | (self.people.died_on[leavers] >= self.starts[month + 1])
+        alive = (self.people.died_on[leavers] == MISSING) | (
+            self.people.died_on[leavers] >= self.starts[month + 1]
+        )
         keep = alive & (self.home[old_household] >= 0)
         is_partner = np.arange(len(leavers)) < len(partners)
         leavers, old_household, is_partner = leavers[keep], old_household[keep], is_partner[keep]
@@ -534,11 +582,18 @@ class _County:
 
         stays = self.random.random(len(leavers)) < 0.62
         leavers, old_household, day = leavers[stays], old_household[stays], day[stays]
-        wanted = np.searchsorted(np.cumsum(_TENURE_AFTER_PARTING), self.random.random(len(leavers)), side="right")
+        wanted = np.searchsorted(
+            np.cumsum(_TENURE_AFTER_PARTING), self.random.random(len(leavers)), side="right"
+        )
         homes = self._free_homes(np.minimum(wanted, SOCIAL), month)
         room = len(self.home) - self.next_parted
         housed = np.flatnonzero(homes >= 0)[:room]
-        leavers, old_household, day, homes = leavers[housed], old_household[housed], day[housed], homes[housed]
+        leavers, old_household, day, homes = (
+            leavers[housed],
+            old_household[housed],
+            day[housed],
+            homes[housed],
+        )
         new = self.next_parted + np.arange(len(leavers))
         self.next_parted += len(leavers)
         self.heads[new] = 1
@@ -564,7 +619,9 @@ class _County:
         is_forced = np.arange(len(movers)) >= len(ordinary)
         old_tenure = self.properties.tenure[self.home[movers]]
         chance = self.random.random(len(movers))
-        after = np.cumsum(np.where(is_forced[:, None], [[0.03, 0.42, 0.55]], _TENURE_AFTER[old_tenure]), axis=1)
+        after = np.cumsum(
+            np.where(is_forced[:, None], [[0.03, 0.42, 0.55]], _TENURE_AFTER[old_tenure]), axis=1
+        )
         wanted = np.minimum((after < chance[:, None]).sum(axis=1), SOCIAL)
         within = self.random.random(len(movers)) < np.where(is_forced, 0.8, _WITHIN_DISTRICT)
         day = self.starts[month] + self.random.integers(1, 27, len(movers))
@@ -585,7 +642,9 @@ class _County:
         wanted = np.repeat(np.arange(3), missing)
         homes = self._free_homes(wanted, month)
         housed = homes >= 0
-        arrivals = np.concatenate([self.next_arrival[k] + np.arange((housed & (wanted == k)).sum()) for k in range(3)])
+        arrivals = np.concatenate(
+            [self.next_arrival[k] + np.arange((housed & (wanted == k)).sum()) for k in range(3)]
+        )
         self.next_arrival = self.next_arrival + np.bincount(wanted[housed], minlength=3)
         day = self.starts[month] + self.random.integers(1, 27, len(arrivals))
         self._settle(arrivals, homes[housed], day)
@@ -603,7 +662,11 @@ class _County:
         return given
 
     def _settle(
-        self, households: np.ndarray, homes: np.ndarray, day: np.ndarray, after_relief: np.ndarray | bool = False
+        self,
+        households: np.ndarray,
+        homes: np.ndarray,
+        day: np.ndarray,
+        after_relief: np.ndarray | bool = False,
     ) -> None:
         rows = self.spells + np.arange(len(households))
         self.spells += len(households)
@@ -625,6 +688,3 @@ class _County:
         if reason != MOVED_WITHIN:
             self._end_arrears(households[self.arrears_age[households] >= 0], month)
             self._end_abuse(households[self.abuse_age[households] >= 0], month)
-
-
-__all__ = ["DUTIES", "VACANT_SHARE", "LifeCourse", "live"]

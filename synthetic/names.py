@@ -1,4 +1,6 @@
-"""Names of the county's people: several origins, frequencies with a long tail, names that follow birth cohort and sex."""
+"""Names of the county's people: several origins, frequencies with a long tail, names that follow birth cohort
+and sex.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ NAMES_FILE = Path(__file__).with_name("names.yaml")
 OLDER_BEFORE, YOUNGER_FROM = 1957, 1986
 FORENAME_TYPE, SURNAME_TYPE = "U16", "U28"
 _DOUBLE_BARRELLED_SHARE = 0.03  # assumed
-_ZIPF_SHIFT, _ZIPF_POWER, _TAIL_POWER = 2.7, 0.9, 0.35  # assumed; top surname ~1.2 % of families, as in England
+# Weight of rank r is 1 / (r + shift) ** power. Assumed; the top surname then names 1.2 % of families, as in
+# England.
+_COMMON_SURNAMES, _RARE_SURNAMES, _FORENAMES = (12.0, 0.9), (2.7, 0.35), (2.7, 0.7)
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class NameMaterial:
 def read_names(path: Path = NAMES_FILE) -> NameMaterial:
     """Read and expand `names.yaml`. Raises `KeyError` if an origin lacks a list."""
     with path.open(encoding="utf-8") as file:
-        material = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        material = yaml.load(file, Loader=yaml.CSafeLoader)
     origins: dict[str, Any] = material["origins"]
     forenames = {
         (origin, sex, era): np.array(names, dtype=FORENAME_TYPE)
@@ -72,14 +76,16 @@ def draw_forenames(
 ) -> np.ndarray:
     """Draw one forename for each person, by name origin, sex and birth cohort."""
     material = read_names()
-    era = np.where(birth_year < OLDER_BEFORE, "older", np.where(birth_year < YOUNGER_FROM, "middle", "younger"))
+    era = np.where(
+        birth_year < OLDER_BEFORE, "older", np.where(birth_year < YOUNGER_FROM, "middle", "younger")
+    )
     drawn = np.empty(len(origin), dtype=FORENAME_TYPE)
     chance = generator.random(len(origin))
     for (of_origin, sex, of_era), names in material.forenames.items():
         here = (origin == material.origins.index(of_origin)) & (female == (sex == "female"))
         if of_era != "any":
             here &= era == of_era
-        cumulative = np.cumsum(_zipf(len(names), 0.7))
+        cumulative = np.cumsum(_zipf(len(names), *_FORENAMES))
         drawn[here] = names[np.searchsorted(cumulative / cumulative[-1], chance[here], side="right")]
     return drawn
 
@@ -92,7 +98,9 @@ def feminine_surnames(surname: np.ndarray, origin: np.ndarray, female: np.ndarra
         rows = np.flatnonzero(female & (origin == material.origins.index(of_origin)))
         for ending, feminine in pairs:
             ends = rows[np.strings.endswith(surname[rows], ending)]
-            stems = np.array([name.removesuffix(ending) for name in surname[ends].tolist()], dtype=SURNAME_TYPE)
+            stems = np.array(
+                [name.removesuffix(ending) for name in surname[ends].tolist()], dtype=SURNAME_TYPE
+            )
             if len(ends):
                 changed[ends] = np.strings.add(stems, feminine)
     return changed
@@ -120,8 +128,8 @@ def _surname_table(lists: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     tail = [name for name in dict.fromkeys(tail) if name not in seen]
     # A fixed stride spreads the tail's few frequent names over all starts and ends.
     tail = [tail[number * 617 % len(tail)] for number in range(len(tail))] if len(tail) % 617 else tail
-    head_weights = _zipf(len(common), _ZIPF_POWER)
-    tail_weights = _zipf(len(tail), _TAIL_POWER)
+    head_weights = _zipf(len(common), *_COMMON_SURNAMES)
+    tail_weights = _zipf(len(tail), *_RARE_SURNAMES)
     share = lists["common_share"]
     weights = np.concatenate(
         [head_weights / head_weights.sum() * share, tail_weights / tail_weights.sum() * (1 - share)]
@@ -129,5 +137,5 @@ def _surname_table(lists: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(common + tail, dtype=SURNAME_TYPE), np.cumsum(weights) / weights.sum()
 
 
-def _zipf(count: int, power: float) -> np.ndarray:
-    return 1.0 / (np.arange(count) + _ZIPF_SHIFT) ** power
+def _zipf(count: int, shift: float, power: float) -> np.ndarray:
+    return 1.0 / (np.arange(count) + shift) ** power

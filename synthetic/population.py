@@ -1,9 +1,10 @@
-"""The county's people: households by type and tenure, ages, families' names, twins and namesakes, identifiers.
+"""The county's people: households by type and tenure, ages, families' names, twins and namesakes,
+identifiers.
 
-All households that could live in the county within its months are made at once, the later arrivals too; `life_course` decides when each
-comes, moves and goes. Published (feeds.md): 2.4 persons per household. Assumed: the mix of household types by tenure, ages by
-tenure, 3 % of couples of one sex, 62 % of couples with one surname, 1.5 % twins among siblings, 4 % of fathers with a grown son at home
-share his forename.
+All households that could live in the county within its months are made at once, the later arrivals too;
+`life_course` decides when each comes, moves and goes. Published (feeds.md): 2.4 persons per household.
+Assumed: the mix of household types by tenure, ages by tenure, 3 % of couples of one sex, 62 % of couples with
+one surname, 1.5 % twins among siblings, 4 % of fathers with a grown son at home share his forename.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class Households:
 
 @dataclass(frozen=True)
 class People:
-    """One position per person. `surname` until `surname_changed_on`, `later_surname` from then (never: `MISSING`)."""
+    """One position per person. `surname` until `surname_changed_on`, `later_surname` from then (never:
+    `MISSING`).
+    """
 
     household: np.ndarray
     role: np.ndarray
@@ -65,10 +68,13 @@ class People:
         return len(self.household)
 
 
-def make_population(pool: np.ndarray, seed: int, start_day: int, reference_day: int, end_day: int) -> tuple[Households, People]:
+def make_population(
+    pool: np.ndarray, seed: int, start_day: int, reference_day: int, end_day: int
+) -> tuple[Households, People]:
     """Make `pool[tenure]` households of each tenure, in tenure order, with their people.
 
-    Ages are as on `reference_day`; deaths and surname changes fall between `start_day` and `end_day` (days since 1970).
+    Ages are as on `reference_day`; deaths and surname changes fall between `start_day` and `end_day` (days
+    since 1970).
     """
     generator = stream(seed, "population")
     tenure = np.repeat(np.arange(3), pool)
@@ -80,7 +86,9 @@ def make_population(pool: np.ndarray, seed: int, start_day: int, reference_day: 
     frailty = generator.normal(0, FRAILTY_SD, count)
 
     household, role, age = _slots(kind, lead_age, generator)
-    date_of_birth = (reference_day - np.round(age * 365.25) - generator.integers(0, 365, len(age))).astype(np.int32)
+    date_of_birth = (reference_day - np.round(age * 365.25) - generator.integers(0, 365, len(age))).astype(
+        np.int32
+    )
     date_of_birth = np.where(role == CHILD, date_of_birth + 180, date_of_birth).astype(np.int32)
     first = np.flatnonzero(role == LEAD)
     partner_of = np.full(count, -1)
@@ -90,7 +98,9 @@ def make_population(pool: np.ndarray, seed: int, start_day: int, reference_day: 
     female = generator.random(len(household)) < 0.51
     lead_female = generator.random(count) < np.array([0.5, 0.88, 0.4, 0.4, 0.4, 0.45])[kind]
     female[first] = lead_female
-    female[partner_rows] = lead_female[household[partner_rows]] == (generator.random(len(partner_rows)) < 0.03)
+    female[partner_rows] = lead_female[household[partner_rows]] == (
+        generator.random(len(partner_rows)) < 0.03
+    )
 
     own = np.isin(role, [PARTNER, SHARER])
     different_origin = own & (generator.random(len(own)) < np.where(role == SHARER, 0.5, 0.1))
@@ -113,8 +123,18 @@ def make_population(pool: np.ndarray, seed: int, start_day: int, reference_day: 
     _make_namesakes(household, role, female, forename, first, generator)
     _tell_twins_apart(household, date_of_birth, role, forename, middle)
 
-    later, changed_on = _surname_changes(role, female, surname, keeps_own, family_surname[household], stem_origin,
-                                         date_of_birth, start_day, end_day, generator)  # fmt: skip
+    later, changed_on = _surname_changes(
+        role,
+        female,
+        surname,
+        keeps_own,
+        family_surname[household],
+        stem_origin,
+        date_of_birth,
+        start_day,
+        end_day,
+        generator,
+    )
     nino = ninos(len(household), generator)
     lead_income = 0.9 * frailty + generator.normal(0, 1, count) + np.array([-1.9, -0.55, 0.3])[tenure]
     households = Households(tenure, kind, frailty, first, partner_of, lead_income > 0)
@@ -144,7 +164,12 @@ def birth_date_texts(people: People, rows: np.ndarray) -> np.ndarray:
 
 def _lead_ages(tenure: np.ndarray, kind: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     mean, spread = np.array(_LEAD_AGE)[tenure].T
-    by_type = {LONE_PARENT: (36, 7.5), COUPLE_CHILDREN: (38.5, 7), COUPLE_GROWN_CHILDREN: (54, 6), SHARERS: (26, 5)}
+    by_type = {
+        LONE_PARENT: (36, 7.5),
+        COUPLE_CHILDREN: (38.5, 7),
+        COUPLE_GROWN_CHILDREN: (54, 6),
+        SHARERS: (26, 5),
+    }
     shifts = {SINGLE: 3.0, COUPLE: 4.0}
     for number, (centre, width) in by_type.items():
         mean = np.where(kind == number, centre, mean)
@@ -155,7 +180,9 @@ def _lead_ages(tenure: np.ndarray, kind: np.ndarray, generator: np.random.Genera
 
 
 def _slots(kind: np.ndarray, lead_age: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Return household, role and age of every person, in household and role order. Children may be born later (age < 0)."""
+    """Return household, role and age of every person, in household and role order. Children may be born later
+    (age < 0).
+    """
     count = len(kind)
     everyone = np.arange(count)
     couple = np.isin(kind, [COUPLE, COUPLE_CHILDREN, COUPLE_GROWN_CHILDREN])
@@ -167,13 +194,15 @@ def _slots(kind: np.ndarray, lead_age: np.ndarray, generator: np.random.Generato
         1 + generator.binomial(3, np.where(kind == LONE_PARENT, 0.28, 0.36), count),
         0,
     )
-    columns = []
-    for role, numbers in ((LEAD, np.ones(count, dtype=int)), (PARTNER, couple.astype(int)), (SHARER, sharers),
-                          (GROWN_CHILD, grown), (CHILD, children)):  # fmt: skip
-        household = np.repeat(everyone, numbers)
-        columns.append((household, np.full(len(household), role)))
-    household = np.concatenate([column[0] for column in columns])
-    role = np.concatenate([column[1] for column in columns])
+    members = {
+        LEAD: np.ones(count, dtype=int),
+        PARTNER: couple.astype(int),
+        SHARER: sharers,
+        GROWN_CHILD: grown,
+        CHILD: children,
+    }
+    household = np.concatenate([np.repeat(everyone, numbers) for numbers in members.values()])
+    role = np.concatenate([np.full(int(numbers.sum()), member) for member, numbers in members.items()])
     order = np.lexsort((role, household))
     household, role = household[order], role[order]
     lead = lead_age[household]
@@ -193,9 +222,13 @@ def _slots(kind: np.ndarray, lead_age: np.ndarray, generator: np.random.Generato
     return household, role, age
 
 
-def _make_twins(household: np.ndarray, role: np.ndarray, date_of_birth: Days, generator: np.random.Generator) -> None:
+def _make_twins(
+    household: np.ndarray, role: np.ndarray, date_of_birth: Days, generator: np.random.Generator
+) -> None:
     """Give some neighbouring siblings one birthday, in place."""
-    siblings = (household[1:] == household[:-1]) & (role[1:] == role[:-1]) & np.isin(role[1:], [GROWN_CHILD, CHILD])
+    siblings = (
+        (household[1:] == household[:-1]) & (role[1:] == role[:-1]) & np.isin(role[1:], [GROWN_CHILD, CHILD])
+    )
     twins = np.flatnonzero(siblings & (generator.random(len(siblings)) < 0.03))
     date_of_birth[twins + 1] = date_of_birth[twins]
 
@@ -215,19 +248,33 @@ def _tell_twins_apart(
     household: np.ndarray, date_of_birth: Days, role: np.ndarray, forename: np.ndarray, middle: np.ndarray
 ) -> None:
     """Twins never share a forename: the second takes the middle name, or a plain other name, in place."""
-    same = (household[1:] == household[:-1]) & (date_of_birth[1:] == date_of_birth[:-1]) & (forename[1:] == forename[:-1])
+    same = (
+        (household[1:] == household[:-1])
+        & (date_of_birth[1:] == date_of_birth[:-1])
+        & (forename[1:] == forename[:-1])
+    )
     second = np.flatnonzero(same & np.isin(role[1:], [GROWN_CHILD, CHILD])) + 1
     forename[second] = np.where(middle[second] != "", middle[second], "Robin")
     middle[second] = ""
 
 
 def _surname_changes(
-    role: np.ndarray, female: np.ndarray, surname: np.ndarray, keeps_own: np.ndarray, family: np.ndarray,
-    family_origin: np.ndarray, date_of_birth: Days, start_day: int, end_day: int, generator: np.random.Generator,
-) -> tuple[np.ndarray, Days]:  # fmt: skip
+    role: np.ndarray,
+    female: np.ndarray,
+    surname: np.ndarray,
+    keeps_own: np.ndarray,
+    family: np.ndarray,
+    family_origin: np.ndarray,
+    date_of_birth: Days,
+    start_day: int,
+    end_day: int,
+    generator: np.random.Generator,
+) -> tuple[np.ndarray, Days]:
     """Marriage: some partners take the family surname (4 % of them a year, mostly women; assumed)."""
     years = (end_day - start_day) / 365.25
-    marries = (role == PARTNER) & keeps_own & (generator.random(len(role)) < np.where(female, 0.05, 0.01) * years)
+    marries = (
+        (role == PARTNER) & keeps_own & (generator.random(len(role)) < np.where(female, 0.05, 0.01) * years)
+    )
     later = np.where(marries, feminine_surnames(family, family_origin, female), surname)
     changed_on = generator.integers(start_day, end_day, len(role))
     happens = marries & (later != surname) & (changed_on - date_of_birth > 19 * 365)
@@ -235,7 +282,8 @@ def _surname_changes(
 
 
 def _deaths(date_of_birth: Days, start_day: int, end_day: int, generator: np.random.Generator) -> Days:
-    """Draw the day of death from a Gompertz hazard (1.3 % a year at 67, doubling in 7.5 years: as England, roughly).
+    """Draw the day of death from a Gompertz hazard (1.3 % a year at 67, doubling in 7.5 years: as England,
+    roughly).
 
     Returns `MISSING` for those who outlive `end_day`.
     """

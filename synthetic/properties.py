@@ -1,52 +1,49 @@
 """The county's homes: streets, buildings, flats, postcodes, small areas, tenure.
 
-Assumed: 22 addresses a street, 16 % flats, 17 addresses a postcode, 650 homes an LSOA, 5 LSOAs a ward. Published (feeds.md): tenure of
-homes that people live in, owner 65 %, private rent 19 %, social 16 %. About 6 % of homes stand empty at a time.
+Assumed: 22 addresses a street, 16 % flats, 17 addresses a postcode, 650 homes an LSOA, 5 LSOAs a ward.
+Published (feeds.md): tenure of homes that people live in, owner 65 %, private rent 19 %, social 16 %. About 6
+% of homes stand empty at a time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 
 from synthetic.dates import MISSING, Days
 from synthetic.identifiers import digits
 from synthetic.streams import pick, stream
 
+PLACES_FILE = Path(__file__).with_name("places.yaml")
 OWNER, PRIVATE, SOCIAL = range(3)
 TENURES = ("owner", "private", "social")
 TENURE_SHARES = {"owner": 0.65, "private": 0.19, "social": 0.16}
 VACANT_SHARE = 0.06
 
-_AREAS = [
-    ("TN23", "Ashford"), ("TN24", "Ashford"), ("ME14", "Maidstone"), ("ME15", "Maidstone"), ("CT9", "Margate"),
-    ("CT10", "Broadstairs"), ("CT11", "Ramsgate"), ("DA11", "Gravesend"), ("DA12", "Gravesend"), ("ME10", "Sittingbourne"),
-    ("ME12", "Sheerness"), ("CT16", "Dover"),
-]  # fmt: skip
-_STREET_STARTS = (
-    "Abbey Albion Alder Apple Beacon Beech Bell Birch Bramble Bridge Broad Brook Canal Castle Cedar Chalk Chapel Cherry Church "
-    "Cliff Coast College Coopers Copper Corn Cowdrey Cross Dane Downs Drovers Eastgate Elm Fairfield Falcon Farm Ferry Field "
-    "Forge Foxglove Garden George Glebe Gore Grange Green Hazel Heath Heron High Hill Hollow Holly Hop Hythe Ivy Jubilee Kestrel "
-    "Kings Knoll Larch Lark Laurel Lime Linden London Long Lower Malt Manor Maple Market Marsh Mead Medway Mill Minster Mount "
-    "Newgate North Oak Oast Old Orchard Palm Park Pilgrims Pine Plover Pond Poplar Priory Quarry Queens Railway Ramsey Rectory "
-    "Ridge River Rose Rowan Royal Saxon School Sea Shire South Spring Station Stone Stour Sun Swan Tanner Tower Town Union "
-    "Upper Vale Vicarage Victoria Vine Walnut Water Weald Well West Wharf White Willow Wind Wood Wren Yew York"
-).split()
-_STREET_TYPES = {
-    "Road": 0.30, "Street": 0.16, "Close": 0.13, "Avenue": 0.11, "Lane": 0.10, "Drive": 0.08, "Way": 0.05, "Gardens": 0.04,
-    "Crescent": 0.03,
-}  # fmt: skip
-_BLOCK_TYPES = ("Court", "House", "Lodge", "Mansions")
 _INWARD_LETTERS = np.array(list("ABDEFGHJLNPQRSTUWXYZ"))
 _ADDRESSES_PER_STREET, _ADDRESSES_PER_POSTCODE, _HOMES_PER_LSOA, _LSOAS_PER_WARD = 22, 17, 650, 5
 _BLOCK_SHARE_OF_BUILDINGS = 0.026
 _NEW_BUILD_SHARE = 0.012
 
 
+@cache
+def read_places(path: Path = PLACES_FILE) -> dict[str, Any]:
+    """Read `places.yaml`: areas, street types and names, block types."""
+    with path.open(encoding="utf-8") as file:
+        places: dict[str, Any] = yaml.load(file, Loader=yaml.CSafeLoader)
+    return places
+
+
 @dataclass(frozen=True)
 class Properties:
-    """One position per addressable property. Homes come first (`homes` of them), buildings that hold flats after."""
+    """One position per addressable property. Homes come first (`homes` of them), buildings that hold flats
+    after.
+    """
 
     homes: int
     uprn: np.ndarray
@@ -69,9 +66,11 @@ class Properties:
 def make_properties(households: int, seed: int, first_day: int, last_day: int) -> Properties:
     """Make homes for `households` and the empty ones beside them.
 
-    `built_on` is `MISSING` for homes that stood before `first_day` (days since 1970); a few are built up to `last_day`.
+    `built_on` is `MISSING` for homes that stood before `first_day` (days since 1970); a few are built up to
+    `last_day`.
     """
     generator = stream(seed, "properties")
+    places = read_places()
     homes = int(np.ceil(households / (1 - VACANT_SHARE)))
     sizes = np.where(generator.random(homes) < _BLOCK_SHARE_OF_BUILDINGS, generator.integers(3, 13, homes), 1)
     buildings = int(np.searchsorted(np.cumsum(sizes), homes)) + 1
@@ -83,7 +82,7 @@ def make_properties(households: int, seed: int, first_day: int, last_day: int) -
     first_home = np.cumsum(sizes) - sizes
     street = first_home // _ADDRESSES_PER_STREET
     street_count = int(street[-1]) + 1
-    area = np.sort(generator.integers(0, len(_AREAS), street_count))
+    area = np.sort(generator.integers(0, len(places["areas"]), street_count))
     street_name = _street_names(area, generator)
     number_in_street = np.arange(buildings) - np.searchsorted(street, street) + 1
     number = number_in_street.astype("U8")
@@ -94,14 +93,12 @@ def make_properties(households: int, seed: int, first_day: int, last_day: int) -
     distinct, postcode_of = np.unique(postcode_block, return_inverse=True)
     postcode = _postcodes(area[distinct // 64], generator)[postcode_of]
 
-    block_name = np.where(
-        is_block & (generator.random(buildings) < 0.5),
-        np.strings.add(
-            np.strings.add(np.array(_STREET_STARTS)[generator.integers(0, len(_STREET_STARTS), buildings)], " "),
-            np.array(_BLOCK_TYPES)[generator.integers(0, len(_BLOCK_TYPES), buildings)],
-        ),
-        "",
+    first_names, last_names = np.array(places["street_starts"]), np.array(places["block_types"])
+    block_name = np.strings.add(
+        np.strings.add(first_names[generator.integers(0, len(first_names), buildings)], " "),
+        last_names[generator.integers(0, len(last_names), buildings)],
     )
+    block_name = np.where(is_block & (generator.random(buildings) < 0.5), block_name, "")
     flat_number = np.arange(homes) - first_home[of_home] + 1
     flat = np.where(is_block[of_home], flat_number.astype("U4"), "")
 
@@ -118,8 +115,12 @@ def make_properties(households: int, seed: int, first_day: int, last_day: int) -
     uprn = serial[generator.permutation(total)].astype("U12")
 
     tenure = _tenures(of_home, street, is_block, generator)
-    kind = np.array(["RD02", "RD03", "RD04"])[pick(generator, {"RD02": 0.25, "RD03": 0.38, "RD04": 0.37}, buildings)]
-    property_class = np.concatenate([np.where(is_block[of_home], "RD06", kind[of_home]), np.full(len(blocks), "PP")])
+    kind = np.array(["RD02", "RD03", "RD04"])[
+        pick(generator, {"RD02": 0.25, "RD03": 0.38, "RD04": 0.37}, buildings)
+    ]
+    property_class = np.concatenate(
+        [np.where(is_block[of_home], "RD06", kind[of_home]), np.full(len(blocks), "PP")]
+    )
     band = np.array(list("ABCDEFGH"))[
         np.clip(np.round(generator.normal(np.array([3.2, 2.2, 1.6])[tenure], 1.2)), 0, 7).astype(int)
     ]
@@ -137,7 +138,7 @@ def make_properties(households: int, seed: int, first_day: int, last_day: int) -
         building=block_name[of_all],
         number=number[of_all],
         street=street_name[street[of_all]],
-        town=np.array([town for _, town in _AREAS])[area[street[of_all]]],
+        town=np.array(list(places["areas"].values()))[area[street[of_all]]],
         postcode=postcode[of_all],
         property_class=property_class,
         lsoa_code=lsoa_code[of_all],
@@ -151,11 +152,12 @@ def make_properties(households: int, seed: int, first_day: int, last_day: int) -
 
 def _street_names(area: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Name each street; a name appears once in an area."""
-    types = list(_STREET_TYPES)
-    names = np.array([f"{start} {kind}" for kind in types for start in _STREET_STARTS], dtype="U28")
-    weights = np.repeat(np.array(list(_STREET_TYPES.values())), len(_STREET_STARTS))
+    places = read_places()
+    starts, types = places["street_starts"], places["street_types"]
+    names = np.array([f"{start} {kind}" for kind in types for start in starts], dtype="U28")
+    weights = np.repeat(np.array(list(types.values())), len(starts))
     chosen = np.empty(len(area), dtype="U28")
-    for number in range(len(_AREAS)):
+    for number in range(len(places["areas"])):
         here = np.flatnonzero(area == number)
         # Keys u^(1/w) in falling order are a weighted draw without replacement.
         order = np.argsort(-(generator.random(len(names)) ** (1 / weights)), kind="stable")
@@ -167,16 +169,17 @@ def _street_names(area: np.ndarray, generator: np.random.Generator) -> np.ndarra
 
 def _postcodes(area: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Return a distinct postcode for each position, in the outward code of its area."""
+    areas = read_places()["areas"]
     order = generator.permutation(9 * len(_INWARD_LETTERS) ** 2)
     place = np.empty(len(area), dtype=np.int64)
-    for number in range(len(_AREAS)):
+    for number in range(len(areas)):
         here = np.flatnonzero(area == number)
         place[here] = np.arange(len(here))
     code = order[place % len(order)]
     letters = len(_INWARD_LETTERS)
     sector = (code // letters**2 + 1).astype("U1")
     unit = np.strings.add(_INWARD_LETTERS[code // letters % letters], _INWARD_LETTERS[code % letters])
-    outward = np.array([outward for outward, _ in _AREAS])[area]
+    outward = np.array(list(areas))[area]
     return np.strings.add(np.strings.add(np.strings.add(outward, " "), sector), unit)
 
 

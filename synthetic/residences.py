@@ -1,4 +1,6 @@
-"""Who lived where from when to when: people's stays, made from households' spells and memberships, and look-ups in them."""
+"""Who lived where from when to when: people's stays, made from households' spells and memberships, and
+look-ups in them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from synthetic.life_course import LifeCourse
 
 @dataclass(frozen=True)
 class Residences:
-    """One position per person per household spell, ordered by person and start. `spell` points into `LifeCourse.spells`."""
+    """One position per person per household spell, ordered by person and start. `spell` points into
+    `LifeCourse.spells`.
+    """
 
     person: np.ndarray
     household: np.ndarray
@@ -26,7 +30,9 @@ class Residences:
         return len(self.person)
 
     def at(self, person: np.ndarray, day: Days) -> np.ndarray:
-        """Return the position of each person's stay on `day`: the last one that began by then, else the first; -1 if none."""
+        """Return the position of each person's stay on `day`: the last one that began by then, else the
+        first; -1 if none.
+        """
         key = self.person.astype(np.int64) * 2**20 + self.start + 2**18
         wanted = person.astype(np.int64) * 2**20 + np.clip(day, -(2**18), 2**18) + 2**18
         place = np.searchsorted(key, wanted, side="right") - 1

@@ -1,18 +1,23 @@
 """The county's truth, as parquet files under `home.truth`. Only `evaluation` reads it.
 
-| file | one row per | columns |
-|---|---|---|
-| persons | person who ever lived here | person_id, household_id (first), role, female, date_of_birth, origin, forename, middle_name, surname, later_surname, surname_changed_on, died_on |
-| households | household that ever lived here | household_id, type, frailty, low_income, lead_person_id, first_day, last_day |
-| residences | person and home | person_id, household_id, uprn, tenure, role, start_date, end_date (null: still there) |
-| hazard | household and month (living here at its start) | household_id, month, uprn, tenure, probability_1, _3, _6, _9 |
-| events | prevention or relief duty | household_id, person_id, duty_date, application_date, duty, route, uprn, precursor_6_months |
-| records | delivered record of a table that holds people | feed, table, key, person_id, household_id |
+- `persons`, a row per person who ever lived here: person_id, household_id (the first), role, female,
+  date_of_birth, origin, forename, middle_name, surname, later_surname, surname_changed_on, died_on.
+- `households`, a row per household that ever lived here: household_id, type, frailty, low_income,
+  lead_person_id, first_day, last_day.
+- `residences`, a row per person and home: person_id, household_id, uprn, tenure, role, start_date, end_date
+  (null: still there).
+- `hazard`, a row per household and month (of those living here at its start): household_id, month, uprn,
+  tenure, probability_1, probability_3, probability_6, probability_9 (the oracle; see `hazard`).
+- `events`, a row per prevention or relief duty: household_id, person_id, duty_date, application_date, duty,
+  route, uprn, precursor_6_months.
+- `records`, a row per delivered record of a table that holds people: feed, table, key, person_id,
+  household_id.
 
-`key` is the record's natural key, its parts joined with "|" as text of the file. `precursor_6_months` is true if a rent or council tax arrears
-action, a safeguarding, abuse or mental-health event, or an earlier case of the household was in a partner's system 182 days before the duty
-(cases of 3 years, the rest of 18 months).
-"""  # noqa: E501
+`key` is the record's natural key, its parts joined with "|" as text of the file. `precursor_6_months` is
+true if a rent or council tax arrears action, a safeguarding, abuse or mental-health event, or an earlier
+case of the household was in a partner's system 182 days before the duty (cases of 3 years, the rest of 18
+months).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +48,9 @@ def write_truth(
     written: Mapping[str, WrittenFeed],
     precursors: tuple[np.ndarray, Days, Days],
 ) -> dict[str, int]:
-    """Write the six files; return their row counts. `precursors` are household, day and last day that counts of each trace."""
+    """Write the six files; return their row counts. `precursors` are household, day and last day that counts
+    of each trace.
+    """
     tables = {
         "persons": _persons(world),
         "households": _households(world),
@@ -157,7 +164,9 @@ def _events(world: World, precursors: tuple[np.ndarray, Days, Days]) -> pa.Table
     )
 
 
-def _seen_before(household: np.ndarray, decided: Days, precursors: tuple[np.ndarray, Days, Days]) -> np.ndarray:
+def _seen_before(
+    household: np.ndarray, decided: Days, precursors: tuple[np.ndarray, Days, Days]
+) -> np.ndarray:
     """True where a trace of the household was known `_LEAD_DAYS` before, and still counted."""
     trace_household, known_on, counts_until = precursors
     order = np.argsort(trace_household, kind="stable")

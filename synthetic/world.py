@@ -29,11 +29,17 @@ class World:
         return stream(self.seed, purpose)
 
     def weights(self, person: np.ndarray, day: Days, stay: np.ndarray) -> np.ndarray:
-        """How error-prone the registration of each person on `day` is; `stay` is the residence then (-1: none)."""
+        """How error-prone the registration of each person on `day` is; `stay` is the residence then (-1:
+        none).
+        """
         people, stays = self.course.people, self.residences
         known = np.maximum(stay, 0)
         private = (stay >= 0) & (self.properties.tenure[stays.property[known]] == PRIVATE)
-        moved = (stay >= 0) & (day - stays.start[known] < 365) & (stays.start[known] > people.date_of_birth[person] + 365)
+        moved = (
+            (stay >= 0)
+            & (day - stays.start[known] < 365)
+            & (stays.start[known] > people.date_of_birth[person] + 365)
+        )
         young = day - people.date_of_birth[person] < 30 * 365
         return error_weights(private, moved, young, people.origin[person] != 0)
 

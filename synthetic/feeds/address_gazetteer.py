@@ -1,4 +1,6 @@
-"""The address gazetteer (LLPG): every home and every building that holds flats; new builds appear some weeks late."""
+"""The address gazetteer (LLPG): every home and every building that holds flats; new builds appear some weeks
+late.
+"""
 
 from __future__ import annotations
 
@@ -28,5 +30,7 @@ def make_records(world: World) -> dict[str, TableRecords]:
         "lsoa_code": properties.lsoa_code[rows],
         "ward_code": properties.ward_code[rows],
     }
-    records = TableRecords(columns, np.arange(len(rows)), known, never_dropped(len(rows)), properties.uprn[rows])
+    records = TableRecords(
+        columns, np.arange(len(rows)), known, never_dropped(len(rows)), properties.uprn[rows]
+    )
     return {"addresses": records}

@@ -1,8 +1,9 @@
-"""Adult social care events as in Client Level Data: care for age and disability, mental health, safeguarding, domestic abuse.
+"""Adult social care events as in Client Level Data: care for age and disability, mental health, safeguarding,
+domestic abuse.
 
-Always a full file of the past two years. Assumed: the share of adults in care by age; 70 % of abuse episodes become known to the county
-within eight weeks, 80 % of mental-health contacts; an event is in the file within two weeks. feeds.md: domestic abuse shows in adult social
-care, with an erratic lead.
+Always a full file of the past two years. Assumed: the share of adults in care by age; 70 % of abuse episodes
+become known to the county within eight weeks, 80 % of mental-health contacts; an event is in the file within
+two weeks. feeds.md: domestic abuse shows in adult social care, with an erratic lead.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _KEPT_DAYS = 2 * 365
 _TYPES = ("Request", "Assessment", "Service", "Review", "Safeguarding")
 REQUEST, ASSESSMENT, SERVICE, REVIEW, SAFEGUARDING = range(5)
 _REASONS = (
-    "Physical Support", "Sensory Support", "Memory and Cognition", "Learning Disability", "Mental Health", "Social Support",
-    "Domestic Abuse", "Unknown",
+    "Physical Support", "Sensory Support", "Memory and Cognition", "Learning Disability", "Mental Health",
+    "Social Support", "Domestic Abuse", "Unknown",
 )  # fmt: skip
 PHYSICAL, SENSORY, MEMORY, LEARNING, MENTAL, SOCIAL_SUPPORT, ABUSE, UNKNOWN = range(8)
 
@@ -31,7 +32,7 @@ PHYSICAL, SENSORY, MEMORY, LEARNING, MENTAL, SOCIAL_SUPPORT, ABUSE, UNKNOWN = ra
 def make_records(world: World) -> dict[str, TableRecords]:
     """One record per event, two versions if it ends after it was first sent."""
     generator = world.stream("adult_social_care")
-    course, stays, properties, people = world.course, world.residences, world.properties, world.course.people
+    _course, stays, properties, people = world.course, world.residences, world.properties, world.course.people
     rates = error_model()["systems"]["adult_social_care"]
     person, kind, reason, start, end = _events(world, generator)
     count = len(person)
@@ -50,7 +51,7 @@ def make_records(world: World) -> dict[str, TableRecords]:
     true_stay = stays.at(entered, first_day)
     weights = world.weights(entered, first_day, true_stay)
     nobody = np.full(len(entered), -1)
-    entries = register(people, entered, first_day, weights, nobody, "adult_social_care", generator)
+    entries = register(people, entered, weights, nobody, "adult_social_care", generator)
     care_ref = references(len(entered), 600_000, generator, width=7)
     nhs = nhs_numbers(len(who), generator)[np.concatenate([np.arange(len(who)), twice])]
     nhs = np.where(generator.random(len(entered)) < rates["missing"]["nhs_number"], "", nhs)
@@ -101,20 +102,26 @@ def make_records(world: World) -> dict[str, TableRecords]:
 
 
 def _events(world: World, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Return person, type, reason, first and last day (`MISSING`: goes on) of every event, in order of the first day."""
+    """Return person, type, reason, first and last day (`MISSING`: goes on) of every event, in order of the
+    first day.
+    """
     batches = [_care_for_life(world, generator), _abuse(world, generator), _mental_health(world, generator)]
     person, kind, reason, start, end = (np.concatenate(column) for column in zip(*batches, strict=True))
     stays, people = world.residences, world.course.people
     stay = stays.at(person, start.astype(np.int32))
     alive = (people.died_on[person] == MISSING) | (people.died_on[person] > start)
-    here = (stay >= 0) & (stays.start[np.maximum(stay, 0)] <= start) & (stays.end[np.maximum(stay, 0)] >= start)
+    here = (
+        (stay >= 0) & (stays.start[np.maximum(stay, 0)] <= start) & (stays.end[np.maximum(stay, 0)] >= start)
+    )
     in_window = (start < world.last_day) & ((end == MISSING) | (end > world.first_day - _KEPT_DAYS))
     kept = np.flatnonzero(alive & here & in_window)
     kept = kept[np.lexsort((kind[kept], person[kept], start[kept]))]
     person, start, end = person[kept], start[kept], end[kept]
     died = people.died_on[person]
     not_told = generator.random(len(kept)) < 0.15
-    end = np.where((died != MISSING) & ((end == MISSING) | (end > died)) & ~not_told, np.maximum(died, start), end)
+    end = np.where(
+        (died != MISSING) & ((end == MISSING) | (end > died)) & ~not_told, np.maximum(died, start), end
+    )
     return person, kind[kept], reason[kept], start, end
 
 
@@ -162,7 +169,15 @@ def _abuse(world: World, generator: np.random.Generator) -> tuple[np.ndarray, ..
     start = day + generator.integers(3, 56, len(day))
     known = generator.random(len(day)) < 0.70
     reason = np.where(generator.random(len(day)) < 0.8, ABUSE, UNKNOWN)
-    rows = [(victim[known], SAFEGUARDING, reason[known], start[known], start[known] + generator.integers(14, 90, known.sum()))]
+    rows = [
+        (
+            victim[known],
+            SAFEGUARDING,
+            reason[known],
+            start[known],
+            start[known] + generator.integers(14, 90, known.sum()),
+        )
+    ]
     asks = generator.random(len(day)) < 0.35
     second = start + generator.integers(7, 60, len(day))
     rows.append((victim[asks], REQUEST, np.full(asks.sum(), ABUSE), second[asks], second[asks] + 14))
@@ -186,7 +201,15 @@ def _mental_health(world: World, generator: np.random.Generator) -> tuple[np.nda
     rows.append((who[assessed], ASSESSMENT, reason[assessed], day[assessed], day[assessed] + 20))
     served = assessed & (generator.random(len(who)) < 0.6)
     day = day + 30
-    rows.append((who[served], SERVICE, reason[served], day[served], day[served] + generator.integers(60, 300, served.sum())))
+    rows.append(
+        (
+            who[served],
+            SERVICE,
+            reason[served],
+            day[served],
+            day[served] + generator.integers(60, 300, served.sum()),
+        )
+    )
     return _stack(rows)
 
 

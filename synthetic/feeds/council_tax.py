@@ -1,8 +1,9 @@
 """Council tax: an account per household and home, a row per liable person, and recovery stages.
 
-Published (feeds.md): reminder in month 2 of an arrears episode, summons in 3-4, liability order in 4-5; 95.9 % collected in year. Assumed: 85 % of
-arrears episodes reach the council tax account; 9 % of accounts a year forget an instalment without being in need; 88 % of one-adult
-households claim the single person discount; accounts open 2-45 days and close 3-60 days late.
+Published (feeds.md): reminder in month 2 of an arrears episode, summons in 3-4, liability order in 4-5; 95.9
+% collected in year. Assumed: 85 % of arrears episodes reach the council tax account; 9 % of accounts a year
+forget an instalment without being in need; 88 % of one-adult households claim the single person discount;
+accounts open 2-45 days and close 3-60 days late.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ from synthetic.world import World
 
 _KEPT_DAYS = 3 * 365
 _MONTHLY_BILL = dict(zip("ABCDEFGH", (112, 131, 150, 168, 206, 243, 281, 337), strict=True))
-_STAGES = ("REMINDER1", "REMINDER2", "FINAL", "SUMMONS", "LIABILITY_ORDER", "ENFORCEMENT", "ARRANGEMENT", "CLEARED")
+_STAGES = (
+    "REMINDER1",
+    "REMINDER2",
+    "FINAL",
+    "SUMMONS",
+    "LIABILITY_ORDER",
+    "ENFORCEMENT",
+    "ARRANGEMENT",
+    "CLEARED",
+)
 _FORGETFUL_A_YEAR = 0.09
 
 
@@ -30,7 +40,10 @@ def make_records(world: World) -> dict[str, TableRecords]:
     generator = world.stream("council_tax")
     account_ref = references(len(world.course.spells.start), 70_000_000, generator)
     accounts = _accounts(world, account_ref, generator)
-    return {"accounts": accounts, "recovery_stages": _recovery(world, account_ref, world.stream("council_tax recovery"))}
+    return {
+        "accounts": accounts,
+        "recovery_stages": _recovery(world, account_ref, world.stream("council_tax recovery")),
+    }
 
 
 def _accounts(world: World, account_ref: np.ndarray, generator: np.random.Generator) -> TableRecords:
@@ -44,7 +57,9 @@ def _accounts(world: World, account_ref: np.ndarray, generator: np.random.Genera
 
     registration, entries = _parties(world, stay, rates, generator)
     party_ref = references(len(entries.person), 1_000_000_000, generator, width=10)
-    party_ref = np.where(generator.random(len(party_ref)) < rates["missing"]["party_ref"], "", party_ref)[registration]
+    party_ref = np.where(generator.random(len(party_ref)) < rates["missing"]["party_ref"], "", party_ref)[
+        registration
+    ]
     style = pick(generator, rates["name_styles"], len(entries.person))[registration]
 
     slow = np.where(tenure == PRIVATE, 1.6, 1.0)
@@ -54,9 +69,11 @@ def _accounts(world: World, account_ref: np.ndarray, generator: np.random.Genera
     closing_lag = np.where(died, generator.uniform(14, 120, count), generator.uniform(3, 60, count) * slow)
     closed = np.where((end == OPEN) | never, OPEN, np.maximum(end + np.floor(closing_lag), opened + 1))
 
-    first_discount, later_discount, discount_day = _discounts(world, spell, person, start, generator)
-    first_ctr, later_ctr, ctr_day = _reductions(world, spell, tenure, generator)
-    surname_day = np.where(entries.surname_known_on[registration] == MISSING, OPEN, entries.surname_known_on[registration])
+    first_discount, later_discount, discount_day = _discounts(world, spell, generator)
+    first_ctr, later_ctr, ctr_day = _reductions(world, spell, generator)
+    surname_day = np.where(
+        entries.surname_known_on[registration] == MISSING, OPEN, entries.surname_known_on[registration]
+    )
 
     changes = [opened, closed, surname_day, discount_day, ctr_day]
     record = np.tile(np.arange(count), len(changes))
@@ -100,7 +117,9 @@ def _accounts(world: World, account_ref: np.ndarray, generator: np.random.Genera
         "for_postcode": np.where(is_closed, for_postcode[record], ""),
         "occupation_date": occupation,
         "vacation_date": vacated,
-        "discount_code": np.where(day >= discount_day[record], later_discount[record], first_discount[record]),
+        "discount_code": np.where(
+            day >= discount_day[record], later_discount[record], first_discount[record]
+        ),
         "band": properties.band[home][record],
         "ctr_ind": np.where(day >= ctr_day[record], later_ctr[record], first_ctr[record]),
     }
@@ -126,7 +145,9 @@ def _liable(world: World, generator: np.random.Generator) -> tuple[np.ndarray, n
 def _parties(
     world: World, stay: np.ndarray, rates: dict[str, float], generator: np.random.Generator
 ) -> tuple[np.ndarray, Registrations]:
-    """Return each record's registration, and the registrations: one per person until a reference is lost at a move."""
+    """Return each record's registration, and the registrations: one per person until a reference is lost at a
+    move.
+    """
     stays, people = world.residences, world.course.people
     order = np.lexsort((stays.start[stay], stays.person[stay]))
     person = stays.person[stay][order]
@@ -138,7 +159,7 @@ def _parties(
     who, day = stays.person[first], stays.start[first]
     weights = world.weights(who, np.maximum(day, world.first_day - 900), first)
     nobody = np.full(len(who), -1)
-    return registration, as_cp1252(register(people, who, day, weights, nobody, "council_tax", generator))
+    return registration, as_cp1252(register(people, who, weights, nobody, "council_tax", generator))
 
 
 def _names(entries: Registrations, rows: np.ndarray, style: np.ndarray, day: Days) -> np.ndarray:
@@ -147,7 +168,9 @@ def _names(entries: Registrations, rows: np.ndarray, style: np.ndarray, day: Day
     surname = entries.surname_on(rows, day)
     title = np.where(entries.title[rows] == "", "", np.strings.add(entries.title[rows], " "))
     middle_after = np.where(middle == "", "", np.strings.add(" ", middle))
-    initials = np.strings.add(forename.astype("U1"), np.where(middle == "", "", np.strings.add(" ", middle.astype("U1"))))
+    initials = np.strings.add(
+        forename.astype("U1"), np.where(middle == "", "", np.strings.add(" ", middle.astype("U1")))
+    )
 
     def joined(*texts: np.ndarray | str) -> np.ndarray:
         line = np.full(len(rows), "")
@@ -163,12 +186,14 @@ def _names(entries: Registrations, rows: np.ndarray, style: np.ndarray, day: Day
 
 
 def _discounts(
-    world: World, spell: np.ndarray, person: np.ndarray, start: Days, generator: np.random.Generator
+    world: World, spell: np.ndarray, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return first and later discount code, and the day on which the later one shows (`OPEN`: never), per record."""
+    """Return first and later discount code, and the day on which the later one shows (`OPEN`: never), per
+    record.
+    """
     course, stays = world.course, world.residences
     total = len(course.spells.start)
-    grown = (stays.role != CHILD) & (start_age(world, stays.person, stays.start) >= 18)
+    grown = (stays.role != CHILD) & (_age_on(world, stays.person, stays.start) >= 18)
     at_start = grown & (stays.start <= course.spells.start[stays.spell] + 31)
     adults = np.bincount(stays.spell[at_start], minlength=total)
     leavers = np.flatnonzero(grown & (stays.end < course.spells.end[stays.spell]))
@@ -180,18 +205,20 @@ def _discounts(
     lag = generator.integers(10, 75, total)
     student = (course.households.type[course.spells.household] == 5) & (generator.random(total) < 0.25)
     disregard = generator.random(total) < 0.02
-    first = np.where((adults <= 1) & claims, "SPD", np.where(student, "STU", np.where(disregard, "DIS", "NONE")))
+    first = np.where(
+        (adults <= 1) & claims, "SPD", np.where(student, "STU", np.where(disregard, "DIS", "NONE"))
+    )
     later_day = np.where((left_on < OPEN) & claims, left_on + lag, OPEN)
     return first[spell], np.full(len(spell), "SPD"), later_day[spell]
 
 
-def start_age(world: World, person: np.ndarray, day: Days) -> np.ndarray:
+def _age_on(world: World, person: np.ndarray, day: Days) -> np.ndarray:
     """Age in years on `day`."""
     return (day - world.course.people.date_of_birth[person]) / 365.25
 
 
 def _reductions(
-    world: World, spell: np.ndarray, tenure: np.ndarray, generator: np.random.Generator
+    world: World, spell: np.ndarray, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Council tax reduction: most low-income households; some claim it when arrears begin."""
     course = world.course
@@ -201,7 +228,9 @@ def _reductions(
     day = course.month_starts[np.minimum(course.arrears.start, len(course.month_starts) - 1)]
     in_spell = world.spell_at(course.arrears.household, day)
     real = (in_spell >= 0) & (generator.random(len(day)) < 0.35)
-    np.minimum.at(begins, in_spell[real], (day + generator.integers(30, 120, len(day)))[real].astype(np.int64))
+    np.minimum.at(
+        begins, in_spell[real], (day + generator.integers(30, 120, len(day)))[real].astype(np.int64)
+    )
     first = np.where(claims, "Y", "N")[spell]
     return first, np.full(len(spell), "Y"), begins[spell]
 
@@ -231,7 +260,7 @@ def _dates(days: Days, second: np.ndarray) -> np.ndarray:
 def _break_rows(
     occupation: np.ndarray, vacation: np.ndarray, start: Days, rate: float, generator: np.random.Generator
 ) -> None:
-    """Spoil a few versions as people do: a day that does not exist, or an end before the beginning, in place."""
+    """Spoil a few versions in place: a day that does not exist, or an end before the beginning."""
     broken = np.flatnonzero(generator.random(len(start)) < rate)
     impossible = broken[::2]
     backwards = broken[1::2]
@@ -248,15 +277,23 @@ def _recovery(world: World, account_ref: np.ndarray, generator: np.random.Genera
         np.concatenate(pair) for pair in zip((spell, stage, day, owed_months), more, strict=True)
     )
     home = course.spells.property[spell]
-    bill = np.array(list(_MONTHLY_BILL.values()))[np.searchsorted(list(_MONTHLY_BILL), world.properties.band[home])]
+    bill = np.array(list(_MONTHLY_BILL.values()))[
+        np.searchsorted(list(_MONTHLY_BILL), world.properties.band[home])
+    ]
     noise = np.exp(generator.normal(0, 0.25, len(spell)))
     costs = np.where(stage >= 3, 78.5, 0.0) + np.where(stage == 5, 310.0, 0.0)
     balance = np.where(stage == 7, 0.0, np.round(bill * owed_months * noise + costs, 2))
-    in_window = (day < months[-1] + 31) & (day > world.first_day - _KEPT_DAYS) & (day > course.spells.start[spell] + 20)
+    in_window = (
+        (day < months[-1] + 31)
+        & (day > world.first_day - _KEPT_DAYS)
+        & (day > course.spells.start[spell] + 20)
+    )
     spell, stage, day, balance = spell[in_window], stage[in_window], day[in_window], balance[in_window]
     order = np.lexsort((day, stage, spell))
     spell, stage, day, balance = spell[order], stage[order], day[order], balance[order]
-    fresh = np.append(True, (spell[1:] != spell[:-1]) | (stage[1:] != stage[:-1]) | (day[1:] != day[:-1]))[: len(spell)]
+    fresh = np.append(True, (spell[1:] != spell[:-1]) | (stage[1:] != stage[:-1]) | (day[1:] != day[:-1]))[
+        : len(spell)
+    ]
     spell, stage, day, balance = spell[fresh], stage[fresh], day[fresh], balance[fresh]
     code, text = np.array(_STAGES)[stage], as_text(day.astype(np.int32), "%d/%m/%Y")
     columns = {
@@ -265,10 +302,14 @@ def _recovery(world: World, account_ref: np.ndarray, generator: np.random.Genera
         "stage_date": text,
         "balance": pounds(balance),
     }
-    key = np.strings.add(np.strings.add(np.strings.add(np.strings.add(account_ref[spell], "|"), code), "|"), text)
+    key = np.strings.add(
+        np.strings.add(np.strings.add(np.strings.add(account_ref[spell], "|"), code), "|"), text
+    )
     known = (day + generator.integers(0, 4, len(day))).astype(np.int32)
     dropped = (day + _KEPT_DAYS).astype(np.int32)
-    return TableRecords(columns, np.arange(len(day)), known, dropped, key, None, course.spells.household[spell])
+    return TableRecords(
+        columns, np.arange(len(day)), known, dropped, key, None, course.spells.household[spell]
+    )
 
 
 def _need(world: World, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -281,10 +322,11 @@ def _need(world: World, generator: np.random.Generator) -> tuple[np.ndarray, ...
     spell = world.spell_at(arrears.household, began)
     rows = np.flatnonzero((spell >= 0) & (generator.random(len(began)) < 0.85))
     spell, began, ended = spell[rows], began[rows], ended[rows]
+    by_duty = arrears.by_duty[rows].astype(bool)
     chance = generator.random(len(rows))
     steps = (
-        (0, 35, 65, 2.0), (1, 60, 85, 2.8), (2, 62, 88, 3.0), (3, 92, 125, 4.5), (4, 125, 160, 6.5), (5, 230, 300, 9.0),
-        (6, 150, 200, 6.0),
+        (0, 35, 65, 2.0), (1, 60, 85, 2.8), (2, 62, 88, 3.0), (3, 92, 125, 4.5), (4, 125, 160, 6.5),
+        (5, 230, 300, 9.0), (6, 150, 200, 6.0),
     )  # fmt: skip
     columns: list[tuple[np.ndarray, ...]] = []
     for stage, earliest, latest, owed in steps:
@@ -296,15 +338,19 @@ def _need(world: World, generator: np.random.Generator) -> tuple[np.ndarray, ...
             reached &= chance >= 0.5
         elif stage == 6:
             reached &= chance < 0.3
-        columns.append((spell[reached], np.full(reached.sum(), stage), day[reached], np.full(reached.sum(), owed)))
-    cleared = (ended < OPEN) & (ended - began > 65) & (chance < 0.6)
+        columns.append(
+            (spell[reached], np.full(reached.sum(), stage), day[reached], np.full(reached.sum(), owed))
+        )
+    cleared = (ended < OPEN) & ~by_duty & (ended - began > 65) & (chance < 0.6)
     day = ended[cleared] + generator.integers(0, 28, cleared.sum())
     columns.append((spell[cleared], np.full(len(day), 7), day, np.zeros(len(day))))
     return tuple(np.concatenate(column) for column in zip(*columns, strict=True))
 
 
 def _forgotten(world: World, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Stages of households that forget an instalment and are in no need: mostly one reminder, seldom a liability order."""
+    """Stages of households that forget an instalment and are in no need: mostly one reminder, seldom a
+    liability order.
+    """
     course = world.course
     begin = np.maximum(course.spells.start, world.first_day - _KEPT_DAYS)
     end = np.minimum(course.spells.end, world.last_day)
@@ -315,12 +361,21 @@ def _forgotten(world: World, generator: np.random.Generator) -> tuple[np.ndarray
     first = (begin[spell] + np.floor(generator.random(len(spell)) * years[spell] * 365.25)).astype(np.int64)
     far = generator.random(len(spell))
     columns = []
-    for stage, share, delay, owed in ((0, 1.0, 0, 1.5), (2, 0.25, 28, 2.0), (3, 0.12, 60, 3.5), (4, 0.07, 90, 5.0)):
+    for stage, share, delay, owed in (
+        (0, 1.0, 0, 1.5),
+        (2, 0.25, 28, 2.0),
+        (3, 0.12, 60, 3.5),
+        (4, 0.07, 90, 5.0),
+    ):
         reached = far < share
         columns.append(
-            (spell[reached], np.full(reached.sum(), stage), first[reached] + delay, np.full(reached.sum(), owed))
+            (
+                spell[reached],
+                np.full(reached.sum(), stage),
+                first[reached] + delay,
+                np.full(reached.sum(), owed),
+            )
         )
     day = first + np.where(far < 0.07, 200, np.where(far < 0.25, 90, 21))
     columns.append((spell, np.full(len(spell), 7), day, np.zeros(len(spell))))
     return tuple(np.concatenate(column) for column in zip(*columns, strict=True))
-

@@ -1,4 +1,6 @@
-"""From records and their versions to partners' files: schedule, full and changes, text, bytes, landing folders."""
+"""From records and their versions to partners' files: schedule, full and changes, text, bytes, landing
+folders.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +36,10 @@ class Delivery:
 class TableRecords:
     """A feed table's records in all their versions.
 
-    `columns` hold the text of each version by the file's column name; `record` numbers its record (files are in that order);
-    `known_on` is the day from which the partner's system shows the version; `dropped_on` the day from which full files
-    no longer hold it. `person`, `household` and `key` have one position per record (`key` parts joined with "|").
+    `columns` hold the text of each version by the file's column name; `record` numbers its record (files are
+    in that order); `known_on` is the day from which the partner's system shows the version; `dropped_on` the
+    day from which full files no longer hold it. `person`, `household` and `key` have one position per record
+    (`key` parts joined with "|").
     """
 
     columns: Mapping[str, np.ndarray]
@@ -60,9 +63,18 @@ class WrittenFeed:
 
 
 def schedule(
-    contract: FeedContract, rhythm: str, first_month: date, months: int, night: date, seed: int, *, always_full: bool
+    contract: FeedContract,
+    rhythm: str,
+    first_month: date,
+    months: int,
+    night: date,
+    seed: int,
+    *,
+    always_full: bool,
 ) -> list[Delivery]:
-    """Return the feed's deliveries received by `night`, in order of extract. The first, and the first of each April, are full."""
+    """Return the feed's deliveries received by `night`, in order of extract. The first, and the first of each
+    April, are full.
+    """
     end = add_months(first_month, months)
     if rhythm == WEEKLY:
         monday = first_month + timedelta(days=-first_month.weekday() % 7)
@@ -72,7 +84,8 @@ def schedule(
         extracts = [add_months(first_month, month) for month in range(months + 1)]
     else:
         extracts = [add_months(first_month, month + 1) - timedelta(days=1) for month in range(months)]
-    late = stream(seed, f"late deliveries of {contract.feed}").random(len(extracts)) < _LATE_SHARE
+    shuffled = stream(seed, f"late deliveries of {contract.feed}").permutation(len(extracts))
+    late = set(shuffled[: round(_LATE_SHARE * len(extracts))].tolist())
     deliveries = []
     april_seen = {extracts[0].year} if extracts and extracts[0].month == 4 else set()
     for number, day in enumerate(extracts):
@@ -80,7 +93,7 @@ def schedule(
         if first_of_april:
             april_seen.add(day.year)
         full = always_full or number == 0 or first_of_april
-        delay = contract.latency_days + (_LATE_DAYS if late[number] and number else 0)
+        delay = contract.latency_days + (_LATE_DAYS if number in late and number else 0)
         deliveries.append(Delivery(day_number(day), day_number(day) + delay, FULL if full else CHANGES))
     return [delivery for delivery in deliveries if day_of(delivery.received) <= night]
 
@@ -88,7 +101,8 @@ def schedule(
 def write_feed(
     home: Home, contract: FeedContract, tables: Mapping[str, TableRecords], deliveries: list[Delivery]
 ) -> WrittenFeed:
-    """Write every table of every delivery into the feed's inbox. A file that is there already with the same bytes is left alone.
+    """Write every table of every delivery into the feed's inbox. A file that is there already with the same
+    bytes is left alone.
 
     Raises `KeyError` if a table lacks a column of its contract.
     """
@@ -96,7 +110,11 @@ def write_feed(
     delivered = {}
     for table in contract.tables:
         records = tables[table.name]
-        lines = _xml_lines(table, records.columns) if contract.format == "xml" else _csv_lines(contract, table, records.columns)
+        lines = (
+            _xml_lines(table, records.columns)
+            if contract.format == "xml"
+            else _csv_lines(contract, table, records.columns)
+        )
         selections, delivered[table.name] = _selections(records, deliveries)
         for delivery, selected in zip(deliveries, selections, strict=True):
             body = _bytes(contract, table, lines, selected)
@@ -116,7 +134,9 @@ def _selections(records: TableRecords, deliveries: list[Delivery]) -> tuple[list
     # Of several versions between two deliveries only the last is ever seen.
     last = np.append((record[1:] != record[:-1]) | (slot[1:] != slot[:-1]), True)[: len(order)]
     order, record, slot = order[last], record[last], slot[last]
-    next_slot = np.append(np.where(record[1:] == record[:-1], slot[1:], len(deliveries)), len(deliveries))[: len(order)]
+    next_slot = np.append(np.where(record[1:] == record[:-1], slot[1:], len(deliveries)), len(deliveries))[
+        : len(order)
+    ]
     by_slot = order[np.argsort(slot, kind="stable")]
     bounds = np.searchsorted(np.sort(slot), np.arange(len(deliveries) + 1))
     dropped = records.dropped_on[order]
@@ -149,7 +169,9 @@ def _csv_lines(contract: FeedContract, table: Table, columns: Mapping[str, np.nd
 
 
 def _xml_lines(table: Table, columns: Mapping[str, np.ndarray]) -> pa.Array:
-    """Render every version as one XML element; an empty value leaves its element out, but for the postcode (no fixed abode)."""
+    """Render every version as one XML element; an empty value leaves its element out, but for the postcode
+    (no fixed abode).
+    """
     rows = len(next(iter(columns.values())))
     pieces: list[pa.Array | str] = [pa.array([f"  <{table.row_element}>\n"] * rows)]
     group: str | None = None
@@ -176,7 +198,9 @@ def _xml_lines(table: Table, columns: Mapping[str, np.ndarray]) -> pa.Array:
 def _bytes(contract: FeedContract, table: Table, lines: pa.Array, selected: np.ndarray) -> bytes:
     chosen = lines.take(pa.array(selected))
     # The lines lie one after another in the array's data: no need to join them again.
-    offsets = np.frombuffer(chosen.buffers()[1], dtype=np.int32, count=len(chosen) + 1) if len(chosen) else [0, 0]
+    offsets = (
+        np.frombuffer(chosen.buffers()[1], dtype=np.int32, count=len(chosen) + 1) if len(chosen) else [0, 0]
+    )
     text = chosen.buffers()[2].to_pybytes()[offsets[0] : offsets[-1]] if len(chosen) else b""
     if contract.format == "xml":
         root = "".join(word.capitalize() for word in contract.feed.split("_"))
@@ -195,7 +219,9 @@ def _line_end(contract: FeedContract) -> str:
 
 
 def _file_name(table: Table, delivery: Delivery) -> str:
-    """Fill the groups of the contract's file pattern. Raises `ValueError` if the result does not match the pattern."""
+    """Fill the groups of the contract's file pattern. Raises `ValueError` if the result does not match the
+    pattern.
+    """
     pattern = table.file_pattern.pattern
     name = pattern.replace(r"(?P<delivery_date>\d{8})", f"{day_of(delivery.extracted):%Y%m%d}")
     name = name.replace("(?P<kind>full|changes)", delivery.kind).replace("\\.", ".")

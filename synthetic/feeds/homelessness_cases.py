@@ -1,7 +1,8 @@
 """Homelessness cases as in H-CLIC: applications, duties, reasons; always a full file of the past three years.
 
-Published (feeds.md): with children 33.7 % of duties, a support need in 41.9 %. Assumed: one more application in four ends in advice only; a case
-is in the file 1-4 days after the decision; how routes map to main reasons.
+Published (feeds.md): with children 33.7 % of duties, a support need in 41.9 %. Assumed: one more application
+in four ends in advice only; a case is in the file 1-4 days after the decision; how routes map to main
+reasons.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from synthetic.hazard import ARREARS, DOMESTIC_ABUSE, FAMILY_EXCLUSION, INSTITUT
 from synthetic.identifiers import references
 from synthetic.life_course import DUTIES
 from synthetic.population import CHILD, GROWN_CHILD
-
 from synthetic.streams import pick
 from synthetic.world import World
 
@@ -31,7 +31,12 @@ def make_records(world: World) -> dict[str, TableRecords]:
     cases = course.cases
     order = np.lexsort((cases.person, cases.applied))
     household, person = cases.household[order], cases.person[order]
-    applied, decided, duty, route = cases.applied[order], cases.decided[order], cases.duty[order], cases.route[order]
+    applied, decided, duty, route = (
+        cases.applied[order],
+        cases.decided[order],
+        cases.duty[order],
+        cases.route[order],
+    )
     count = len(order)
 
     true_stay = stays.at(person, applied)
@@ -41,18 +46,24 @@ def make_records(world: World) -> dict[str, TableRecords]:
     weights = world.weights(person, applied, true_stay)
     partner = course.households.partner[household]
     partner = np.where(partner == person, -1, partner)
-    entries = register(people, person, applied, weights, partner, "homelessness_cases", generator)
+    entries = register(people, person, weights, partner, "homelessness_cases", generator)
     rows = np.arange(count)
 
     home = stays.property[np.maximum(true_stay, 0)]
     tenure = properties.tenure[home]
-    fixed = generator.random(count) > rates["no_fixed_abode"] * np.where(np.isin(route, [ARREARS, SECTION_21]), 0.5, 1.5)
+    fixed = generator.random(count) > rates["no_fixed_abode"] * np.where(
+        np.isin(route, [ARREARS, SECTION_21]), 0.5, 1.5
+    )
     fixed &= stay >= 0
     address = typed(properties, stays.property[np.maximum(stay, 0)], weights, generator)
     line = np.where(fixed, address.one_line(" "), "NO FIXED ABODE")
     children = _children(world, household, applied)
-    children = np.where((route == FAMILY_EXCLUSION) & (stays.role[np.maximum(true_stay, 0)] == GROWN_CHILD), 0, children)
-    needs = np.minimum(generator.poisson(np.where(np.isin(route, [DOMESTIC_ABUSE, INSTITUTION]), 1.1, 0.42), count), 9)
+    children = np.where(
+        (route == FAMILY_EXCLUSION) & (stays.role[np.maximum(true_stay, 0)] == GROWN_CHILD), 0, children
+    )
+    needs = np.minimum(
+        generator.poisson(np.where(np.isin(route, [DOMESTIC_ABUSE, INSTITUTION]), 1.1, 0.42), count), 9
+    )
 
     columns = {
         "CaseReference": references(count, 20_000, generator, prefix="HC", width=7),
@@ -93,13 +104,18 @@ def _children(world: World, household: np.ndarray, day: Days) -> np.ndarray:
 
 def _reasons(route: np.ndarray, tenure: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     reasons = np.array(
-        ["END_PRIVATE_TENANCY", "END_SOCIAL_TENANCY", "FAMILY_EXCLUSION", "DOMESTIC_ABUSE", "RELATIONSHIP_BREAKDOWN",
-         "INSTITUTION", "OTHER"]
+        ["END_PRIVATE_TENANCY", "END_SOCIAL_TENANCY", "FAMILY_EXCLUSION", "DOMESTIC_ABUSE",
+         "RELATIONSHIP_BREAKDOWN", "INSTITUTION", "OTHER"]
     )  # fmt: skip
     end_of_tenancy = np.array([6, 0, 1])[tenure]
     other = np.where(generator.random(len(route)) < 0.55, 4, 6)
     number = np.select(
-        [np.isin(route, [ARREARS, SECTION_21]), route == FAMILY_EXCLUSION, route == DOMESTIC_ABUSE, route == INSTITUTION],
+        [
+            np.isin(route, [ARREARS, SECTION_21]),
+            route == FAMILY_EXCLUSION,
+            route == DOMESTIC_ABUSE,
+            route == INSTITUTION,
+        ],
         [end_of_tenancy, 2, 3, 5],
         other,
     )

@@ -1,8 +1,9 @@
 """Social tenancies: people on them, and rent arrears actions.
 
-Published (feeds.md): rent arrears in month 1-2 of an episode, notice in 3-5, possession claim after; claim to repossession 24.5 weeks. Assumed: half of
-other adults in the home are not recorded; balances (STAT) are sent weekly, for accounts in arrears only; 55-95 % of the rent goes unpaid
-during an episode; 12 % of tenancies a year slip for 3-12 weeks without being in need.
+Published (feeds.md): rent arrears in month 1-2 of an episode, notice in 3-5, possession claim after; claim to
+repossession 24.5 weeks. Assumed: half of other adults in the home are not recorded; balances (STAT) are sent
+weekly, for accounts in arrears only; 55-95 % of the rent goes unpaid during an episode; 12 % of tenancies a
+year slip for 3-12 weeks without being in need.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from synthetic.properties import SOCIAL
 from synthetic.world import World
 
 _KEPT_DAYS, _ACTIONS_KEPT_DAYS = 3 * 365, 2 * 365
+_ACTIONS = ("STAT", "IRA1", "ARRN", "NTQ", "CORT", "POP", "COUT")
 _DATES, _OPEN_TEXT = "%d-%b-%Y", "31-DEC-2099"
 
 
@@ -52,7 +54,14 @@ def _tenants(
     day = np.maximum(stays.start[entered_stay], world.first_day - 700)
     partner = course.households.partner[stays.household[entered_stay]]
     partner = np.where(partner == entered, -1, partner)
-    entries = register(people, entered, day, world.weights(entered, day, entered_stay), partner, "housing_tenancies", generator)
+    entries = register(
+        people,
+        entered,
+        world.weights(entered, day, entered_stay),
+        partner,
+        "housing_tenancies",
+        generator,
+    )
     per_ref = references(len(entered), 400_000, generator, prefix="P", width=8)
 
     entry = np.searchsorted(who, stays.person[recorded])
@@ -71,7 +80,9 @@ def _tenants(
     role = stays.role[stay]
     first = np.append(True, spell[1:] != spell[:-1])
     main = first & (role < GROWN_CHILD)
-    relation = np.select([main, role == PARTNER, np.isin(role, [CHILD, GROWN_CHILD])], ["SELF", "PARTNER", "CHILD"], "OTHER")
+    relation = np.select(
+        [main, role == PARTNER, np.isin(role, [CHILD, GROWN_CHILD])], ["SELF", "PARTNER", "CHILD"], "OTHER"
+    )
     relation = np.where(~main & (role == LEAD), "OTHER", relation)
 
     opened = start + generator.integers(0, 8, count)
@@ -79,7 +90,9 @@ def _tenants(
     opened = np.where(born_inside, start + generator.integers(20, 200, count), opened)
     died = people.died_on[person] == end
     never = died & ~main & (generator.random(count) < error_model()["deceased_not_closed"])
-    closed = np.where((end == OPEN) | never, OPEN, np.maximum(end + generator.integers(0, 15, count), opened + 1))
+    closed = np.where(
+        (end == OPEN) | never, OPEN, np.maximum(end + generator.integers(0, 15, count), opened + 1)
+    )
     surname_day = np.where(entries.surname_known_on[entry] == MISSING, OPEN, entries.surname_known_on[entry])
     notice_day = notices[spell]
 
@@ -111,6 +124,7 @@ def _tenants(
     phone = np.where(adult, entries.phone[entry], "")
 
     row = entry[record]
+    shown_notice = np.where(day >= notice_day[record], notice_day[record], MISSING).astype(np.int32)
     begins = as_text(start[record].astype(np.int32), _DATES, _OPEN_TEXT)
     broken = generator.random(len(record)) < rates["broken_rows"]
     columns = {
@@ -130,23 +144,32 @@ def _tenants(
         "lpar_tin_start_date": np.where(broken, "31-FEB-2023", begins),
         "lpar_tin_end_date": as_text(shown_end, _DATES, _OPEN_TEXT),
         "ltcy_tty_code": kind[record],
-        "ltcy_notice_given_date": as_text(np.where(day >= notice_day[record], notice_day[record], MISSING).astype(np.int32), _DATES),
+        "ltcy_notice_given_date": as_text(shown_notice, _DATES),
         "weekly_rent": pounds(properties.weekly_rent[homes])[record],
-    }  # fmt: skip
+    }
     key = np.strings.add(np.strings.add(tenancy_ref[spell], "|"), per_ref[entry])
     dropped = np.where(is_closed, shown_end.astype(np.int64) + _KEPT_DAYS, OPEN).astype(np.int32)
     return TableRecords(columns, record, day, dropped, key, person, stays.household[stay])
 
 
-def _actions(world: World, tenancy_ref: np.ndarray, notices: np.ndarray, generator: np.random.Generator) -> TableRecords:
-    """Arrears actions of episodes in social homes, and small arrears of tenants who are in no need; fills `notices` by spell."""
+def _actions(
+    world: World, tenancy_ref: np.ndarray, notices: np.ndarray, generator: np.random.Generator
+) -> TableRecords:
+    """Arrears actions of episodes in social homes, and small arrears of tenants who are in no need; fills
+    `notices` by spell.
+    """
     course, properties = world.course, world.properties
     months = course.month_starts
     last = len(months) - 1
     arrears = course.arrears
     began = months[np.minimum(arrears.start, last)].astype(np.int64)
-    ended = np.where(arrears.end > last, world.last_day + 40, months[np.minimum(arrears.end, last)]).astype(np.int64)
-    resolved = arrears.end <= last
+    ended = np.where(arrears.end > last, world.last_day + 40, months[np.minimum(arrears.end, last)]).astype(
+        np.int64
+    )
+    # A duty does not pay the arrears off: the account stays open for some weeks more.
+    by_duty = arrears.by_duty.astype(bool)
+    ended = np.where(by_duty, ended + 60, ended)
+    resolved = (arrears.end <= last) & ~by_duty
     spell = world.spell_at(arrears.household, began)
     social = (spell >= 0) & (properties.tenure[course.spells.property[np.maximum(spell, 0)]] == SOCIAL)
     rows = np.flatnonzero(social)
@@ -159,7 +182,9 @@ def _actions(world: World, tenancy_ref: np.ndarray, notices: np.ndarray, generat
     years = np.maximum(np.minimum(course.spells.end[tenancies], world.last_day) - begin, 0) / 365.25
     times = generator.poisson(0.12 * years)
     slip_spell = np.repeat(tenancies, times)
-    slip_began = np.repeat(begin, times) + np.floor(generator.random(len(slip_spell)) * np.repeat(years, times) * 365)
+    slip_began = np.repeat(begin, times) + np.floor(
+        generator.random(len(slip_spell)) * np.repeat(years, times) * 365
+    )
     slip_ended = slip_began + generator.integers(21, 84, len(slip_spell))
     spell = np.concatenate([spell, slip_spell])
     began = np.concatenate([began, slip_began.astype(np.int64)])
@@ -175,27 +200,37 @@ def _actions(world: World, tenancy_ref: np.ndarray, notices: np.ndarray, generat
     week = np.arange(len(of)) - np.repeat(np.cumsum(weeks) - weeks, weeks)
     monday = began[of] - (began[of] + 3) % 7 + 7 * (week + 1)
     columns.append((of, np.full(len(of), 0), monday))
-    steps = ((1, "IRA1", 21, 45, 1.0), (2, "ARRN", 45, 75, 0.45), (3, "NTQ", 95, 150, 1.0), (4, "CORT", 175, 225, 0.9),
-             (5, "POP", 235, 300, 0.9))  # fmt: skip
-    for code, _, earliest, latest, share in steps:
+    # Action number, earliest and latest day of the episode, share that gets it.
+    steps = (
+        (1, 21, 45, 1.0),
+        (2, 45, 75, 0.45),
+        (3, 95, 150, 1.0),
+        (4, 175, 225, 0.9),
+        (5, 235, 300, 0.9),
+    )
+    for step, earliest, latest, share in steps:
         day = began + generator.integers(earliest, latest, len(episode))
         reached = (day < ended) & (generator.random(len(episode)) < share)
-        columns.append((episode[reached], np.full(reached.sum(), code), day[reached]))
-        if code == 3:
+        columns.append((episode[reached], np.full(reached.sum(), step), day[reached]))
+        if step == 3:
             np.minimum.at(notices, spell[reached], day[reached])
     cleared = resolved & (ended - began > 28)
     columns.append((episode[cleared], np.full(cleared.sum(), 6), ended[cleared]))
     of, code, day = (np.concatenate(column) for column in zip(*columns, strict=True))
-    codes = np.array(["STAT", "IRA1", "ARRN", "NTQ", "CORT", "POP", "COUT"])
+    codes = np.array(_ACTIONS)
     rent = properties.weekly_rent[course.spells.property[spell]]
-    owed = np.maximum((day - began[of]) / 7 * rent[of] * unpaid[of] * np.exp(generator.normal(0, 0.05, len(of))), 5.0)
+    owed = np.maximum(
+        (day - began[of]) / 7 * rent[of] * unpaid[of] * np.exp(generator.normal(0, 0.05, len(of))), 5.0
+    )
     balance = np.where(code == 6, 0.0, np.round(owed, 2))
     in_window = (day > world.first_day - _ACTIONS_KEPT_DAYS) & (day < world.last_day + 31)
     of, code, day, balance = of[in_window], code[in_window], day[in_window], balance[in_window]
     order = np.lexsort((-balance, day, code, spell[of]))
     of, code, day, balance = of[order], code[order], day[order], balance[order]
     tenancy = spell[of]
-    fresh = np.append(True, (tenancy[1:] != tenancy[:-1]) | (code[1:] != code[:-1]) | (day[1:] != day[:-1]))[: len(of)]
+    fresh = np.append(True, (tenancy[1:] != tenancy[:-1]) | (code[1:] != code[:-1]) | (day[1:] != day[:-1]))[
+        : len(of)
+    ]
     of, code, day, balance, tenancy = of[fresh], code[fresh], day[fresh], balance[fresh], tenancy[fresh]
     text = as_text(day.astype(np.int32), _DATES, _OPEN_TEXT)
     columns_out = {
@@ -206,6 +241,8 @@ def _actions(world: World, tenancy_ref: np.ndarray, notices: np.ndarray, generat
     }
     known = (day + generator.integers(0, 3, len(day))).astype(np.int32)
     dropped: Days = (day + _ACTIONS_KEPT_DAYS).astype(np.int32)
-    key = np.strings.add(np.strings.add(np.strings.add(np.strings.add(tenancy_ref[tenancy], "|"), codes[code]), "|"), text)
+    key = np.strings.add(
+        np.strings.add(np.strings.add(np.strings.add(tenancy_ref[tenancy], "|"), codes[code]), "|"), text
+    )
     household = course.spells.household[tenancy]
     return TableRecords(columns_out, np.arange(len(day)), known, dropped, key, None, household)

@@ -63,8 +63,7 @@ from_cases as (
         months.as_of_month,
         'homelessness_cases' as feed,
         cases.record_ref,
-        if(cases.accommodation in ('NO_FIXED_ABODE', 'ROUGH_SLEEPING', 'TEMPORARY'), null, cases.property_ref)
-            as property_ref,
+        if({{ is_no_home('cases.accommodation') }}, null, cases.property_ref) as property_ref,
         cases.application_date as start_date,
         null::date as end_date,
         cases.year_of_birth,

@@ -23,6 +23,7 @@ duties as (
     select distinct
         people.person_id,
         cases.duty_date,
+        if({{ is_no_home('cases.accommodation') }}, null, cases.property_ref) as property_ref,
     from cases
     inner join people on cases.record_ref = people.record_ref
     where cases.is_duty_owed and cases.superseded_on is null
@@ -43,18 +44,70 @@ households as (
     group by household_id, as_of_month
 ),
 
-first_duties as (
+months as (
+    select distinct as_of_month from members
+),
+
+candidate_duties as (
     select
-        members.household_id,
-        members.as_of_month,
-        min(duties.duty_date) as duty_date,
-    from members
+        months.as_of_month,
+        duties.person_id,
+        duties.duty_date,
+        duties.property_ref,
+    from months
     inner join duties
         on
-            members.person_id = duties.person_id
-            and members.as_of_month <= duties.duty_date
-            and members.as_of_month + interval 9 month > duties.duty_date
-    group by members.household_id, members.as_of_month
+            months.as_of_month <= duties.duty_date
+            and months.as_of_month + interval 9 month > duties.duty_date
+),
+
+of_members as (
+    select
+        candidate_duties.as_of_month,
+        members.household_id,
+        candidate_duties.person_id,
+        candidate_duties.duty_date,
+    from candidate_duties
+    inner join members
+        on
+            candidate_duties.as_of_month = members.as_of_month
+            and candidate_duties.person_id = members.person_id
+),
+
+-- Partners name few of the people in a home. An applicant who was not known to live anywhere then belongs to the household
+-- whose address they gave, if that household was still there when the duty came to be owed.
+of_unknown_applicants as (
+    select
+        candidate_duties.as_of_month,
+        households.household_id,
+        candidate_duties.person_id,
+        candidate_duties.duty_date,
+    from candidate_duties
+    inner join households
+        on
+            candidate_duties.as_of_month = households.as_of_month
+            and candidate_duties.property_ref = households.property_ref
+    semi join households as later
+        on
+            households.household_id = later.household_id
+            and date_trunc('month', candidate_duties.duty_date) = later.as_of_month
+    anti join members
+        on
+            candidate_duties.as_of_month = members.as_of_month
+            and candidate_duties.person_id = members.person_id
+),
+
+first_duties as (
+    select
+        as_of_month,
+        household_id,
+        min(duty_date) as duty_date,
+    from (
+        select * from of_members
+        union all
+        select * from of_unknown_applicants
+    )
+    group by as_of_month, household_id
 )
 
 select

@@ -31,7 +31,11 @@ grouped as (
         household_id,
         as_of_month,
         any_value(property_ref) as property_ref,
-        count(*) filter (where not is_child) as adult_count,
+        -- Somebody only seen here may be one of the known adults under another reference: they count where no one else does.
+        greatest(
+            count(*) filter (where not is_child and not is_sighting),
+            max(if(is_child, 0, 1))
+        ) as adult_count,
         count(*) filter (where is_child) as known_child_count,
         any_value(resident_since) filter (where is_head) as resident_since,
         any_value(year_of_birth) filter (where is_head) as head_year_of_birth,

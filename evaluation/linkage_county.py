@@ -1,0 +1,133 @@
+"""Linkage of the synthetic county against its truth: how many pairs of records are rightly one person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bridge.identities import record_references
+from bridge.zone import CouncilZone
+from evaluation.pairs import PairFigures, b_cubed, cluster_figures, pairs_within
+from governance.contracts import Table
+from stores.analytics import AnalyticsZone
+from stores.home import Home
+
+KEY_SEPARATOR = "|"
+
+
+class TruthMissingError(RuntimeError):
+    """A home has no truth to measure against, as in any real council."""
+
+
+@dataclass(frozen=True)
+class LinkageFigures:
+    """Figures over all records of tables that hold people. `unknown_records` are in the store but not in the truth.
+
+    `missing_records` are in the truth but not in the store: quarantined, or of a delivery that is still to come.
+    `recall_within` and `recall_across` split recall: pairs of records inside one feed, and between two feeds.
+    """
+
+    records: int
+    people: int
+    true_people: int
+    true_pairs: int
+    pairwise: PairFigures
+    b_cubed: PairFigures
+    recall_within: Mapping[str, float]
+    recall_across: Mapping[str, float]
+    unknown_records: int
+    missing_records: int
+
+
+def evaluate_county(home: Home) -> LinkageFigures:
+    """Measure `people` in the linkage store of `home` against `truth/records.parquet`.
+
+    The council's pseudonym root turns the truth's natural keys into record references: only somebody with both the
+    truth and the council's keys can do this. Raises `TruthMissingError` if the home was not made by the generator.
+    """
+    truth = truth_by_record(home)
+    with AnalyticsZone.open(home).linkage(read_only=True) as connection:
+        found = connection.execute(
+            "select record_ref, person_id from people order by record_ref"
+        ).fetch_arrow_table()
+    place = pc.index_in(found["record_ref"], value_set=truth["record_ref"])
+    known = pc.is_valid(place)
+    both = found.filter(known)
+    matching = truth.take(place.drop_null())
+    found_labels, truth_labels = _labels(both["person_id"]), _labels(matching["person_id"])
+    within, across = _recall_by_feed(found_labels, truth_labels, matching["feed"])
+    return LinkageFigures(
+        records=both.num_rows,
+        people=int(pc.count_distinct(both["person_id"]).as_py()),
+        true_people=int(pc.count_distinct(matching["person_id"]).as_py()),
+        true_pairs=pairs_within(truth_labels),
+        pairwise=cluster_figures(found_labels, truth_labels),
+        b_cubed=b_cubed(found_labels, truth_labels),
+        recall_within=within,
+        recall_across=across,
+        unknown_records=found.num_rows - both.num_rows,
+        missing_records=truth.num_rows - both.num_rows,
+    )
+
+
+def truth_by_record(home: Home) -> pa.Table:
+    """Return the truth as record_ref, feed, person_id, by recomputing each reference from the partner's own key."""
+    path = home.truth / "records.parquet"
+    if not path.is_file():
+        raise TruthMissingError(
+            f"{path}: no truth here. Only a county made by `doorstep county make` has one."
+        )
+    records = pq.read_table(path)
+    zone = CouncilZone.open(home)
+    parts = [
+        _with_references(zone, feed, table, records)
+        for feed, contract in zone.contracts.items()
+        for table in contract.tables
+        if table.holds_people
+    ]
+    return pa.concat_tables(parts)
+
+
+def _with_references(zone: CouncilZone, feed: str, table: Table, records: pa.Table) -> pa.Table:
+    own = records.filter(pc.and_(pc.equal(records["feed"], feed), pc.equal(records["table"], table.name)))
+    split = pc.split_pattern(own["key"], KEY_SEPARATOR, max_splits=len(table.key) - 1)
+    keys = pa.table({column.name: pc.list_element(split, place) for place, column in enumerate(table.key)})
+    references = record_references(table, keys, zone.keys, zone.contracts[feed].agreement)
+    return pa.table({"record_ref": references, "feed": own["feed"], "person_id": own["person_id"]})
+
+
+def _labels(column: pa.ChunkedArray) -> np.ndarray:
+    return column.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+
+
+def _recall_by_feed(
+    found: np.ndarray, truth: np.ndarray, feeds: pa.ChunkedArray
+) -> tuple[dict[str, float], dict[str, float]]:
+    names = sorted(feeds.unique().to_pylist())
+    member = {name: pc.equal(feeds, name).to_numpy(zero_copy_only=False) for name in names}
+    within = {name: _recall(found[chosen], truth[chosen]) for name, chosen in member.items()}
+    across = {}
+    for place, one in enumerate(names):
+        for other in names[place + 1 :]:
+            chosen = member[one] | member[other]
+            true_pairs, found_pairs = (
+                pairs_within(labels[chosen])
+                - pairs_within(labels[member[one]])
+                - pairs_within(labels[member[other]])
+                for labels in (truth, _together(found, truth))
+            )
+            across[f"{one} – {other}"] = found_pairs / true_pairs if true_pairs else 1.0
+    return within, across
+
+
+def _recall(found: np.ndarray, truth: np.ndarray) -> float:
+    return cluster_figures(found, truth).recall
+
+
+def _together(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return found * (int(truth.max(initial=0)) + 1) + truth
