@@ -101,11 +101,15 @@ def _joined(rows: pa.Table, held: Sequence[Column], *, several: bool) -> pa.Arra
         return None
     if len(held) == 1 or not several:
         return rows[held[0].name]
-    lines = [_empty_to_null(rows[column.name].cast(pa.string())) for column in held]
-    return _empty_to_null(pc.binary_join_element_wise(*lines, LINE_SEPARATOR, null_handling="skip"))
+    lines = [_empty_to_null(_whole(rows[column.name]).cast(pa.string())) for column in held]
+    joined = lines[0]
+    for line in lines[1:]:
+        # One by one: joining all with `null_handling="skip"` loses the rows of an all-null column (pyarrow 26).
+        joined = pc.coalesce(pc.binary_join_element_wise(joined, line, LINE_SEPARATOR), joined, line)
+    return joined
 
 
-def _empty_to_null(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+def _empty_to_null(texts: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(texts, ""), None, texts)
 
 

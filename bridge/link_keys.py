@@ -3,9 +3,10 @@
 The recipe was measured: one sparse, diffused filter of the name's bigrams carries similarity; tokens carry
 equality; no token stands for a forename or a surname alone, since name frequencies would tell which it is.
 
-A field's distinct values are hashed once each (HMAC-SHA256, a key per field). A token is the fixed-length CBC-MAC
-(AES-256, a key per token) of the digests of its fields: a pseudorandom function as well, over whole columns. Keys
-are derived from the council's linkage root and the epoch, so that a new epoch makes old link keys worthless.
+A field's distinct values are hashed once each (HMAC-SHA256, a key per field). A token is the fixed-length
+CBC-MAC (AES-256, a key per token) of the digests of its fields: a pseudorandom function as well, over whole
+columns. Keys are derived from the council's linkage root and the epoch, so that a new epoch makes old link
+keys worthless.
 """
 
 from __future__ import annotations
@@ -32,9 +33,6 @@ from stores.keys import KeyProvider, derive_key
 
 BIGRAM_HASHES = 3
 """Filter bits set by one bigram: sparse, so that a bit is seldom shared (k of the design)."""
-
-FORENAME_INITIAL_WEIGHT = 3
-"""Further bigrams that a forename's first letter counts for: forms of one forename share it, relatives seldom do."""
 
 DIFFUSION = 10
 """Sparse bits that each stored bit is the exclusive-or of (t of the design): breaks graph matching."""
@@ -65,6 +63,8 @@ TOKEN_FIELDS: Mapping[str, tuple[str, ...]] = {
     "outward_code": ("outward_code",),
     "forwarding_uprn": ("forwarding_uprn",),
     "forwarding_postcode": ("forwarding_postcode",),
+    "initial_uprn": ("forename_start_1", "uprn"),
+    "initial_forwarding_uprn": ("forename_start_1", "forwarding_uprn"),
     "name_starts": ("forename_start_3", "surname_start_4"),
     "name_starts_birth_year": ("forename_start_2", "surname_start_2", "birth_year"),
     "surname_birth_date": ("surname", "birth_date"),
@@ -74,9 +74,9 @@ TOKEN_FIELDS: Mapping[str, tuple[str, ...]] = {
     "forename_uprn": ("forename", "uprn"),
     "surname_postcode": ("surname", "postcode"),
     "forename_postcode": ("forename", "postcode"),
-    "forename_outward_code": ("forename", "outward_code"),
-    "surname_outward_code": ("surname", "outward_code"),
-    "birth_date_outward_code": ("birth_date", "outward_code"),
+    "forename_postcode_start": ("forename", "postcode_start"),
+    "surname_postcode_start": ("surname", "postcode_start"),
+    "birth_date_postcode_start": ("birth_date", "postcode_start"),
     "surname_forwarding_uprn": ("surname", "forwarding_uprn"),
     "surname_forwarding_postcode": ("surname", "forwarding_postcode"),
 }
@@ -86,6 +86,7 @@ SHARED_FIELD_KEYS: Mapping[str, str] = {"forwarding_uprn": "uprn", "forwarding_p
 SHARED_TOKEN_KEYS: Mapping[str, str] = {
     "forwarding_uprn": "uprn",
     "forwarding_postcode": "postcode",
+    "initial_forwarding_uprn": "initial_uprn",
     "surname_forwarding_uprn": "surname_uprn",
     "surname_forwarding_postcode": "surname_postcode",
 }
@@ -127,9 +128,9 @@ class DigestedField:
 def encode_link_keys(identities: pa.Table, roots: KeyProvider, epoch: int, *, feed: str = "") -> pa.Table:
     """Return one `LINK_KEY_SCHEMA` row per row of `identities`, in the same order.
 
-    `identities` holds `record_ref` and any of the identity columns as partners wrote them: they are standardised
-    here. `feed` scopes the partner's own person reference: the same number in two systems is two people.
-    Raises `KeyUnavailableError` if the linkage root cannot be had.
+    `identities` holds `record_ref` and any of the identity columns as partners wrote them: they are
+    standardised here. `feed` scopes the partner's own person reference: the same number in two systems is two
+    people. Raises `KeyUnavailableError` if the linkage root cannot be had.
     """
     keys = EpochKeys(roots.root("linkage"), epoch)
     fields = _fields(standardise_identities(identities), feed)
@@ -171,7 +172,8 @@ def _fields(standard: pa.Table, feed: str) -> dict[str, Field]:
     scope = _length_prefixed(feed.encode())
     fields["partner_person_reference"] = reference.changed([scope + value for value in reference.values])
     fields["outward_code"] = fields["postcode"].changed([value[:-3] for value in fields["postcode"].values])
-    for name, length in (("forename", 2), ("forename", 3), ("surname", 2), ("surname", 4)):
+    fields["postcode_start"] = fields["postcode"].changed([value[:3] for value in fields["postcode"].values])
+    for name, length in (("forename", 1), ("forename", 2), ("forename", 3), ("surname", 2), ("surname", 4)):
         field = fields[name]
         fields[f"{name}_start_{length}"] = field.changed([value[:length] for value in field.values])
     return fields | _birth_fields(standard["date_of_birth"])
@@ -230,7 +232,9 @@ def _tokens(fields: Sequence[DigestedField], key: bytes) -> pa.Array:
 
 
 def _cbc_mac(blocks: Sequence[Digests], key: bytes) -> Digests:
-    """AES CBC-MAC of each record's blocks. Every message under one key has the same number of blocks (see module)."""
+    """AES CBC-MAC of each record's blocks. Every message under one key has the same number of blocks (see
+    module).
+    """
     state = np.zeros_like(blocks[0])
     for block in blocks:
         # ECB over a column is AES of each record's own block: what CBC-MAC asks for.
@@ -262,11 +266,8 @@ def _name_filters(
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
     """Return each record's diffused filter (records × 16 words), and whether it holds a name at all."""
     sparse_bits = {
-        name: _bigram_bits(field.values, keys.key("name_filter", name), initial_weight)
-        for name, field, initial_weight in (
-            ("forename", forename, FORENAME_INITIAL_WEIGHT),
-            ("surname", surname, 0),
-        )
+        name: _bigram_bits(field.values, keys.key("name_filter", name))
+        for name, field in (("forename", forename), ("surname", surname))
     }
     # One name missing still leaves a filter of the other; `0` is then "no name" and `n + 1` the n-th value.
     combination = (forename.codes + 1) * (len(surname.values) + 1) + surname.codes + 1
@@ -287,25 +288,24 @@ def _name_filters(
     return filters[inverse], (forename.codes != NO_VALUE) | (surname.codes != NO_VALUE)
 
 
-def _bigram_bits(values: list[bytes], key: bytes, initial_weight: int) -> tuple[Codes, Codes]:
+def _bigram_bits(values: list[bytes], key: bytes) -> tuple[Codes, Codes]:
     """Return the filter bits of every value's bigrams, joined, and the offsets where each value's bits begin.
 
     Value 0 is "no name" and has no bits. A bigram is hashed once, however often it occurs.
     """
-    grams: dict[bytes, int] = {}
+    bigrams: dict[bytes, int] = {}
     rows: list[list[int]] = [[]]
     for value in values:
         padded = b"_" + value + b"_"
         found = [padded[place : place + 2] for place in range(len(padded) - 1)]
-        found += [b"%d:%c" % (repeat, value[0]) for repeat in range(initial_weight)]
-        rows.append([grams.setdefault(gram, len(grams)) for gram in found])
-    digests = _keyed_digests(key, [_length_prefixed(gram) for gram in grams])
+        rows.append([bigrams.setdefault(bigram, len(bigrams)) for bigram in found])
+    digests = _keyed_digests(key, [_length_prefixed(bigram) for bigram in bigrams])
     hashed = (
         np.frombuffer(b"".join(digests), dtype=">u4").reshape(len(digests), -1)[:, :BIGRAM_HASHES]
         % FILTER_BITS
     )
     lengths = np.array([len(row) for row in rows])
-    joined = np.array([gram for row in rows for gram in row], dtype=np.int64)
+    joined = np.array([bigram for row in rows for bigram in row], dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)]) * BIGRAM_HASHES
     return hashed[joined].astype(np.int64).ravel(), offsets
 

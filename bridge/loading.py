@@ -81,7 +81,8 @@ def load_deliveries(
 
     With `again`, refused deliveries that are named get another try: their contract may have been put right.
     Accepted rows go to `checked_<feed>__<table>` in the deliveries store, typed, with `delivery_id` and
-    `row_number`.
+    `row_number`. After a blocking failure none does: the deliveries wait as they did before, so that no later
+    run takes up what this one stopped.
     """
     contract = zone.contracts[feed]
     states = (REGISTERED, REFUSED) if again else (REGISTERED,)
@@ -96,7 +97,25 @@ def load_deliveries(
     loads = [_load(zone, contract, batch) for batch in _batches(chosen)] or [_Load(contract)]
     verdicts = [verdict for load in loads for verdict in load.verdicts()]
     tables = tuple(joined([load.tables[table.name] for load in loads]) for table in contract.tables)
-    return _report(contract, verdicts, tables)
+    report = _report(contract, verdicts, tables)
+    if report.blocking_failure:
+        _hold(zone, contract, [verdict.delivery_id for verdict in verdicts])
+    return report
+
+
+def _hold(zone: CouncilZone, contract: FeedContract, delivery_ids: Sequence[str]) -> None:
+    """Put accepted deliveries back to where they waited, and take their rows away."""
+    held = [list(delivery_ids)]
+    with writing(zone) as connection:
+        for table in contract.tables:
+            connection.execute(
+                f'delete from "{checked_table(table)}" where delivery_id in (select unnest(?))', held
+            )
+        connection.execute(
+            "update deliveries set state = 'registered' "
+            "where feed = ? and state = 'checked' and delivery_id in (select unnest(?))",
+            [contract.feed, *held],
+        )
 
 
 def checked_table(table: Table) -> str:

@@ -8,11 +8,14 @@ from datetime import date, datetime
 import duckdb
 import pyarrow as pa
 
-from expectations.rules import DELIVERY_ID, EARLIEST_YEAR, LATEST_YEAR, unreadable_flag
+from expectations.rules import DELIVERY_ID, EARLIEST_YEAR, FORMULA_FLAG, LATEST_YEAR, unreadable_flag
 from governance.contracts import Column, ContractError, FeedContract, Table
 
 # Space, tab, line breaks and the no-break space that spreadsheets leave behind.
 BLANKS = " \t\r\n\u00a0"
+
+# What a spreadsheet would run: =…, @SUM(…), +cmd|'…'!A1.
+FORMULA = r"^(=|[@+-]\s*[A-Za-z_.]+\s*\(|[@+-][^|]*\|)"
 
 DUCKDB_TYPES = {
     "string": "varchar",
@@ -33,6 +36,8 @@ def typed_columns(contract: FeedContract, table: Table, texts: pa.Table) -> pa.T
     expressions = [f'"{DELIVERY_ID}"', '"row_number"']
     for column in table.columns:
         expressions += _expressions(contract, column)
+    strings = [_trimmed(column) for column in table.columns if column.type == "string"]
+    expressions.append(f"{' or '.join(map(_is_formula, strings)) or 'false'} as {FORMULA_FLAG}")
     # No temporary folder: what does not fit in memory must not spill to disk in the clear.
     connection = duckdb.connect(":memory:", config={"temp_directory": "", "threads": 2})
     try:
@@ -43,7 +48,7 @@ def typed_columns(contract: FeedContract, table: Table, texts: pa.Table) -> pa.T
 
 
 def _expressions(contract: FeedContract, column: Column) -> Iterator[str]:
-    text = f"nullif(trim({_name(column.name)}, {_literal(BLANKS)}), '')"
+    text = _trimmed(column)
     if column.type == "string":
         yield f"{text} as {_name(column.name)}"
         return
@@ -53,6 +58,17 @@ def _expressions(contract: FeedContract, column: Column) -> Iterator[str]:
         result = f"nullif({value}, date '{open_ended_date(contract)}')"
     yield f"{result} as {_name(column.name)}"
     yield f"({text} is not null and {value} is null) as {_name(unreadable_flag(column.name))}"
+
+
+def _trimmed(column: Column) -> str:
+    return f"nullif(trim({_name(column.name)}, {_literal(BLANKS)}), '')"
+
+
+def _is_formula(text: str) -> str:
+    # The first character alone clears nearly every text without the pattern.
+    return (
+        f"coalesce({text}[1] in ('=', '@', '+', '-') and regexp_matches({text}, {_literal(FORMULA)}), false)"
+    )
 
 
 def _read(contract: FeedContract, column: Column, text: str) -> str:

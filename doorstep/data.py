@@ -50,19 +50,15 @@ def query(
 def digest(as_json: AsJson = False) -> None:
     """Print a logical digest of every store: the same content gives the same digest, in whatever order it came.
 
-    With --json: `digest` (all stores), `stores` (store name → digest).
+    With --json: `digest` (all stores), `stores` (store → digest), `tables` (store → table → digest).
     """
-    from bridge.digest import council_digest
     from bridge.zone import CouncilZone
-    from stores.analytics import AnalyticsZone
-    from stores.digest import analytics_digest
+    from evaluation.digest import home_digest
 
-    home = Home.from_environment()
-    found = council_digest(CouncilZone.open(home)).joined(analytics_digest(AnalyticsZone.open(home)))
-    document = {"digest": found.total, "stores": found.stores}
+    document = home_digest(CouncilZone.open(Home.from_environment()))
     if as_json:
         print_json(document)
         return
     for store, value in document["stores"].items():
-        console.print(f"{store:<28} {value}", highlight=False)
-    console.print(f"{'all':<28} {document['digest']}", highlight=False)
+        print(f"{store:<28} {value}")
+    print(f"{'all':<28} {document['digest']}")

@@ -82,12 +82,21 @@ def _show(document: dict[str, Any]) -> None:
 def risk(as_json: AsJson = False) -> None:
     """Print the share of the next six months' events that the top 1 % holds: model, baselines, oracle.
 
+    With --json: the fields of `evaluation.risk.RiskFigures`, and `holds`.
     Exits with 1 when a baseline beats the model or the model beats the oracle.
     """
+    from dataclasses import asdict
+
+    from doorstep.report import risk_table
     from evaluation.risk import evaluate_risk
 
     figures = evaluate_risk(Home.from_environment())
+    document = {**asdict(figures), "holds": figures.beats_every_baseline and figures.stays_within_oracle}
     if as_json:
-        print_json(figures)
+        print_json(document)
     else:
-        console.print(figures)
+        console.print(risk_table(document))
+        console.print(f"Share of the oracle: {figures.share_of_oracle:.2f}")
+    if not document["holds"]:
+        errors.print("[red]The promise does not hold[/]: a baseline beats the model, or the model beats the oracle.")
+        raise typer.Exit(1)

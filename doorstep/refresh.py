@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import redirect_stdout
 from datetime import date, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -76,7 +77,9 @@ def _run_steps(home: Home, night: date, council_has_work: bool, document: dict[s
 
     steps: dict[str, bool] = {}
     failures: list[str] = []
-    with night_progress(errors) as announce:
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    # dbt's own lines go to a file: the console shows one line for each run.
+    with (home.dagster / "console.log").open("a") as log, redirect_stdout(log), night_progress(errors) as announce:
         if council_has_work:
             for step in bridge_steps(home, night, announce):
                 steps[step.name] = steps.get(step.name, True) and step.succeeded

@@ -1,4 +1,6 @@
-"""Tables of people whose truth is known, made by others: linkage is measured on them as well as on our own county."""
+"""Tables of people whose truth is known, made by others: linkage is measured on them as well as on our own
+county.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,8 @@ class PeopleTable:
     """Records of people with a known truth.
 
     `records`: record_ref, truth (equal for records of one person), then text columns: identity columns and
-    `attributes`, which only this table holds and which are compared by equality. Attributes in `blocking_attributes`
-    tell people apart well enough to block on together with the date of birth.
+    `attributes`, which only this table holds and which are compared by equality. Attributes in
+    `blocking_attributes` tell people apart well enough to block on together with the date of birth.
     """
 
     name: str
@@ -132,9 +134,7 @@ def own_table(path: Path, truth_column: str, mapping: Mapping[str, str]) -> Peop
         if column not in table.column_names:
             raise DatasetError(f"{path.name}: no column {column!r}. It has {table.column_names}.")
     if table[truth_column].null_count:
-        raise DatasetError(
-            f"{path.name}: column {truth_column!r} is empty in some rows; every record needs its truth."
-        )
+        raise DatasetError(f"{path.name}: column {truth_column!r} is empty in places; fill it.")
     numbers = pa.array([f"{row:012d}" for row in range(table.num_rows)])
     columns = {"record_ref": numbers, "truth": _text(table[truth_column])}
     columns |= {name: _text(table[column]) for name, column in mapping.items()}

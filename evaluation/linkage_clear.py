@@ -1,4 +1,6 @@
-"""Clear-text Splink, to measure what pseudonymisation costs: the documented model of a data set, or a plain one."""
+"""Clear-text Splink, to measure what pseudonymisation costs: the documented model of a data set, or a plain
+one.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class ClearModel:
 
 def historical_model() -> ClearModel:
     """The model that Splink documents for its historical people
-    (`demos/examples/duckdb/deduplicate_50k_synthetic` in its documentation): comparisons, blocking and training.
+    (`demos/examples/duckdb/deduplicate_50k_synthetic` in its documentation): comparisons, blocking and
+    training.
     """
     return ClearModel(
         comparisons=[
@@ -99,7 +102,8 @@ def febrl_model() -> ClearModel:
 
 
 def plain_model(table: PeopleTable) -> ClearModel:
-    """A model for anybody's table, of Splink's own comparisons and the clear equivalents of the link keys' blocking.
+    """A model for anybody's table, of Splink's own comparisons and the clear equivalents of the link keys'
+    blocking.
 
     It reads the standardised columns, as the link keys do.
     """
@@ -163,7 +167,7 @@ def clear_pairs(table: PeopleTable, model: ClearModel, *, standardised: bool) ->
         predicted = linker.inference.predict(threshold_match_weight=LOWEST_WEIGHT).physical_name
         return connection.execute(
             f"select record_ref_l, record_ref_r, match_weight from {predicted}"
-        ).fetch_arrow_table()
+        ).to_arrow_table()
     finally:
         connection.close()
 

@@ -12,7 +12,9 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PairFigures:
-    """Shares between 0 and 1. Of no pairs at all, none is wrong and none is missed: precision and recall are 1."""
+    """Shares between 0 and 1. Of no pairs at all, none is wrong and none is missed: precision and recall are
+    1.
+    """
 
     precision: float
     recall: float
@@ -73,7 +75,9 @@ def cluster_figures(found: Labels, truth: Labels) -> PairFigures:
 
 
 def b_cubed(found: Labels, truth: Labels) -> PairFigures:
-    """Return B³ (Bagga and Baldwin 1998): precision and recall of each record's own cluster, averaged over records."""
+    """Return B³ (Bagga and Baldwin 1998): precision and recall of each record's own cluster, averaged over
+    records.
+    """
     if len(found) == 0:
         return pair_figures(0, 0, 0)
     shared = _size_of_own(_together(found, truth))

@@ -1,8 +1,14 @@
-"""Risk against the county's truth: how many of the coming events the top 1 % holds, for model, baselines and oracle.
+"""Risk against the county's truth: how many of the coming events the top 1 % holds, for model, baselines
+and oracle.
 
-Every ranking chooses as many households as 1 % of the county's true households. A choice counts if the household that
-most of its people truly belonged to at the test month came to be owed a duty within the horizon. The oracle ranks the
-true households by the true hazard: nobody can do better than by luck, and a model that does is leaking.
+Every ranking chooses as many households as 1 % of the county's true households. A choice counts if the
+household that most of its people truly belonged to at the test month came to be owed a duty within the
+horizon. The oracle ranks the true households by the true hazard: nobody can do better than by luck, and a
+model that does is leaking.
+
+A small county has some 35 events in six months, too few to tell one ranking from another. So the split is
+rolled: the last month with complete labels is a test month, and so is every third month before it, each
+with a model that was fitted on its own past only. Counts are summed over them.
 """
 
 from __future__ import annotations
@@ -12,6 +18,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,15 +30,19 @@ from governance.use_cases import UseCase, read_use_cases
 from models_ml.features import features_of, read_features
 from models_ml.history import newest_training
 from models_ml.judge import ranked_order, top_count
-from models_ml.model import ModelParameters
+from models_ml.model import Floats, ModelParameters
 from models_ml.registry import NoModelError, current_model
-from models_ml.training import MODEL, labelled_rows, scores_on_test_months
+from models_ml.split import NotEnoughHistoryError, rolling_splits
+from models_ml.training import MODEL, labelled_rows, scores_after
 from stores.analytics import AnalyticsZone
 from stores.home import Home
 
 USE_CASE = "homelessness"
 TOP_SHARE = 0.01
 ORACLE = "oracle"
+# Test months lie a quarter apart, and their models have seen at least so many months.
+STEP_MONTHS = 3
+LEAST_TRAIN_MONTHS = 4
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)
 
@@ -42,7 +53,11 @@ class NoTruthError(RuntimeError):
 
 @dataclass(frozen=True)
 class RankingFigures:
-    """How one ranking did. `caught` of `events` is `share`; `caught` of `chosen` is `precision`; intervals are 95 %."""
+    """How one ranking did. `caught` of `events` is `share`; `caught` of `chosen` is `precision`.
+
+    The interval of the share (95 %) is from resampling households. `by_month` gives caught and events per
+    test month.
+    """
 
     ranking: str
     caught: int
@@ -53,19 +68,21 @@ class RankingFigures:
     chosen: int
     precision: float
     lift: float
+    by_month: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
 class RiskFigures:
-    """Every ranking beside the others, on the events of the months after `test_month`.
+    """Every ranking beside the others, on the events of the horizon after each of `test_months`.
 
-    `expected_share_of_oracle` weighs by the true hazard instead of by what chance made of it: the hazard in the model's
-    choice over that in the oracle's. `unmatched` counts scored households that match no true household.
+    `expected_share_of_oracle` weighs by the true hazard instead of by what chance made of it: the hazard
+    in the model's choices over that in the oracle's. `unmatched` counts scored households (over all test
+    months) that match no true one.
     """
 
     use_case: str
     model_version: str
-    test_month: date
+    test_months: tuple[date, ...]
     horizon_months: int
     top_share: float
     true_households: int
@@ -79,18 +96,32 @@ class RiskFigures:
 
 
 @dataclass(frozen=True)
-class _Truth:
-    """True households of the test month: index household_id; columns hazard and is_event."""
+class _Month:
+    """One test month: the true households (index household_id; hazard, is_event) and what each ranking chose
+    of them.
+    """
 
     households: pd.DataFrame
-    household_of_person: Mapping[str, str]
-    person_of_record: Mapping[str, str]
+    choices: Mapping[str, list[str | None]]
+    scored: int
+    unmatched: int
+
+    def events(self) -> list[str]:
+        return self.households.index[self.households["is_event"]].tolist()
+
+    def caught(self, ranking: str) -> set[str]:
+        return set(self.events()) & {household for household in self.choices[ranking] if household}
+
+    def hazard_of(self, ranking: str) -> float:
+        is_chosen = self.households.index.isin(self.choices[ranking])
+        return float(self.households.loc[is_chosen, "hazard"].sum())
 
 
 def evaluate_risk(home: Home) -> RiskFigures:
-    """Judge the current model and its baselines against the county's truth, on the temporal split of its training.
+    """Judge the model and its baselines against the county's truth, on rolled temporal splits.
 
-    Raises `NoTruthError` where the home holds no county, `NoModelError` where no model has been trained.
+    Raises `NoTruthError` where the home holds no county, `NoModelError` where no model has been trained,
+    `NotEnoughHistoryError` where no month can be tested.
     """
     if not (home.truth / "hazard.parquet").is_file():
         raise NoTruthError(f"{home.truth}: no county here. Make one with `doorstep county make`.")
@@ -102,106 +133,127 @@ def evaluate_risk(home: Home) -> RiskFigures:
             raise NoModelError(f"{USE_CASE}: no model has been trained. Run `doorstep refresh` first.")
         version = current_model(warehouse, USE_CASE, trained_as_of).model_version
     features = features_of(use_case, read_features())
-    rows, _ = labelled_rows(zone, use_case, features, trained_as_of)
-    split, test, scores = scores_on_test_months(rows, use_case, features, ModelParameters())
-    month = split.test_months[-1]
-    is_month = (test["as_of_month"] == pd.Timestamp(month)).to_numpy()
-    truth = _read_truth(home, month, use_case)
-    true_household = _true_households(zone, month, truth, test.loc[is_month, "household_id"].tolist())
-    return _figures(
-        use_case, version, month, truth, test.loc[is_month, "household_id"].tolist(), true_household,
-        {name: values[is_month] for name, values in scores.items()},
-    )  # fmt: skip
+    rows, months = labelled_rows(zone, use_case, features, trained_as_of)
+    splits = rolling_splits(months, use_case.horizon_months, STEP_MONTHS, LEAST_TRAIN_MONTHS)
+    if not splits:
+        raise NotEnoughHistoryError(f"{USE_CASE}: {len(months)} complete months are too few to test any.")
+    person_of_record = _person_of_record(home)
+    tested = []
+    for split in splits:
+        test, scores = scores_after(rows, split, use_case, features, ModelParameters(), is_calibrated=False)
+        tested.append(_month(home, zone, use_case, split.test_months[0], test, scores, person_of_record))
+    return _figures(use_case, version, tuple(split.test_months[0] for split in splits), tested)
 
 
-def _figures(
+def _month(
+    home: Home,
+    zone: AnalyticsZone,
     use_case: UseCase,
-    version: str,
     month: date,
-    truth: _Truth,
-    household_ids: list[str],
-    true_household: Mapping[str, str],
-    scores: Mapping[str, np.ndarray],
-) -> RiskFigures:
-    capacity = top_count(len(truth.households), TOP_SHARE)
+    test: pd.DataFrame,
+    scores: Mapping[str, Floats],
+    person_of_record: Mapping[str, str],
+) -> _Month:
+    households = _true_households(home, month, use_case)
+    household_of_person = _household_of_person(home, month)
+    ids = test["household_id"].tolist()
+    matched = _matched(zone, month, ids, person_of_record, household_of_person, households)
+    capacity = top_count(len(households), TOP_SHARE)
     choices = {
-        name: [
-            true_household.get(household_ids[position])
-            for position in ranked_order(values, household_ids)[:capacity]
-        ]
+        name: [matched.get(ids[position]) for position in ranked_order(values, ids)[:capacity]]
         for name, values in scores.items()
     }
-    by_hazard = truth.households.reset_index().sort_values(
-        ["hazard", "household_id"], ascending=[False, True]
-    )
+    by_hazard = households.reset_index().sort_values(["hazard", "household_id"], ascending=[False, True])
     choices[ORACLE] = by_hazard["household_id"].head(capacity).tolist()
-    rankings = tuple(_ranking(name, chosen, truth, use_case.seed) for name, chosen in choices.items())
+    return _Month(
+        households, choices, len(ids), sum(1 for household_id in ids if household_id not in matched)
+    )
+
+
+def _figures(use_case: UseCase, version: str, months: tuple[date, ...], tested: list[_Month]) -> RiskFigures:
+    rankings = tuple(_ranking(name, tested, use_case.seed) for name in tested[0].choices)
     caught = {figures.ranking: figures.caught for figures in rankings}
-    baselines = [count for name, count in caught.items() if name not in (MODEL, ORACLE)]
-    hazard = truth.households["hazard"]
-    chosen_by_model = {household for household in choices[MODEL] if household in hazard.index}
     return RiskFigures(
         use_case=use_case.use_case,
         model_version=version,
-        test_month=month,
+        test_months=months,
         horizon_months=use_case.horizon_months,
         top_share=TOP_SHARE,
-        true_households=len(truth.households),
-        scored_households=len(household_ids),
-        unmatched=sum(1 for household_id in household_ids if household_id not in true_household),
+        true_households=sum(len(month.households) for month in tested),
+        scored_households=sum(month.scored for month in tested),
+        unmatched=sum(month.unmatched for month in tested),
         rankings=rankings,
         share_of_oracle=caught[MODEL] / caught[ORACLE] if caught[ORACLE] else float("nan"),
-        expected_share_of_oracle=float(
-            hazard.loc[sorted(chosen_by_model)].sum() / hazard.nlargest(capacity).sum()
+        expected_share_of_oracle=(
+            sum(month.hazard_of(MODEL) for month in tested) / sum(month.hazard_of(ORACLE) for month in tested)
         ),
-        beats_every_baseline=caught[MODEL] > max(baselines),
+        beats_every_baseline=all(
+            caught[MODEL] > count for name, count in caught.items() if name not in (MODEL, ORACLE)
+        ),
         stays_within_oracle=caught[MODEL] <= caught[ORACLE],
     )
 
 
-def _ranking(name: str, chosen: list[str | None], truth: _Truth, seed: int) -> RankingFigures:
-    events = truth.households.index[truth.households["is_event"]]
-    found = np.isin(events.to_numpy(dtype=str), [household for household in chosen if household])
-    caught, count = int(found.sum()), len(events)
-    # One event is one household here, so resampling households comes to resampling the events among them.
-    again = (
-        np.random.default_rng(seed).binomial(count, caught / count, RESAMPLES) / count
-        if count
-        else np.zeros(1)
-    )
-    low, high = np.percentile(again, INTERVAL)
-    base_rate = count / len(truth.households)
+def _ranking(name: str, tested: list[_Month], seed: int) -> RankingFigures:
+    # Months overlap, so an event may count in two: they are drawn together, as one household.
+    counts: dict[str, list[int]] = {}
+    for month in tested:
+        found = month.caught(name)
+        for household in month.events():
+            pair = counts.setdefault(household, [0, 0])
+            pair[0] += household in found
+            pair[1] += 1
+    caught, events = sum(pair[0] for pair in counts.values()), sum(pair[1] for pair in counts.values())
+    chosen = sum(len(month.choices[name]) for month in tested)
+    base_rate = events / sum(len(month.households) for month in tested)
+    low, high = _interval(np.array([counts[household] for household in sorted(counts)]), seed)
     return RankingFigures(
         ranking=name,
         caught=caught,
-        events=count,
-        share=caught / count if count else 0.0,
-        share_low=float(low),
-        share_high=float(high),
-        chosen=len(chosen),
-        precision=caught / len(chosen),
-        lift=caught / len(chosen) / base_rate if count else 0.0,
+        events=events,
+        share=caught / events if events else 0.0,
+        share_low=low,
+        share_high=high,
+        chosen=chosen,
+        precision=caught / chosen,
+        lift=caught / chosen / base_rate if events else 0.0,
+        by_month=tuple((len(month.caught(name)), len(month.events())) for month in tested),
     )
 
 
-def _read_truth(home: Home, month: date, use_case: UseCase) -> _Truth:
+def _interval(counts: npt.NDArray[np.int64], seed: int) -> tuple[float, float]:
+    """Return the 95 % interval of caught over events; households (rows of `counts`) are drawn again."""
+    if not len(counts):
+        return 0.0, 0.0
+    drawn = np.random.default_rng(seed).multinomial(
+        len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES
+    )
+    caught, events = (drawn @ counts).T
+    low, high = np.percentile(caught / events, INTERVAL)
+    return float(low), float(high)
+
+
+def _true_households(home: Home, month: date, use_case: UseCase) -> pd.DataFrame:
     hazard_column = f"probability_{use_case.horizon_months}"
     hazard = _read(home, "hazard", [("month", "==", month)])
-    events = _read(home, "events", [("duty_date", ">=", month), ("duty_date", "<", add_months(month, 6))])
+    window_end = add_months(month, use_case.horizon_months)
+    events = _read(home, "events", [("duty_date", ">=", month), ("duty_date", "<", window_end)])
     households = hazard.set_index("household_id")[[hazard_column]].rename(columns={hazard_column: "hazard"})
     households["is_event"] = households.index.isin(events["household_id"])
+    return households
+
+
+def _household_of_person(home: Home, month: date) -> dict[str, str]:
     residences = _read(home, "residences", [("start_date", "<=", month)])
-    open_ended = residences["end_date"].isna()
-    current = residences[open_ended | (pd.to_datetime(residences["end_date"]) >= pd.Timestamp(month))]
-    return _Truth(
-        households=households,
-        household_of_person=dict(zip(current["person_id"], current["household_id"], strict=True)),
-        person_of_record=_person_of_record(home),
-    )
+    left = pd.to_datetime(residences["end_date"])
+    current = residences[left.isna() | (left >= pd.Timestamp(month))]
+    return dict(zip(current["person_id"], current["household_id"], strict=True))
 
 
 def _person_of_record(home: Home) -> dict[str, str]:
-    """Return the true person of every `record_ref`: only the council's key can tell, so only evaluation ever does."""
+    """Return the true person of every `record_ref`: only the council's key can tell, so only evaluation ever
+    does.
+    """
     zone = CouncilZone.open(home)
     records = _read(home, "records", None)
     found: dict[str, str] = {}
@@ -219,8 +271,13 @@ def _person_of_record(home: Home) -> dict[str, str]:
     return found
 
 
-def _true_households(
-    zone: AnalyticsZone, month: date, truth: _Truth, household_ids: list[str]
+def _matched(
+    zone: AnalyticsZone,
+    month: date,
+    household_ids: list[str],
+    person_of_record: Mapping[str, str],
+    household_of_person: Mapping[str, str],
+    households: pd.DataFrame,
 ) -> dict[str, str]:
     """Return, per scored household, the true household that most of its people belonged to at `month`."""
     with zone.warehouse(read_only=True) as warehouse:
@@ -233,11 +290,9 @@ def _true_households(
             """,
             [month],
         ).df()
-    members["person"] = members["record_ref"].map(truth.person_of_record)
-    members["truth"] = members["person"].map(truth.household_of_person)
-    known = members[
-        members["household_id"].isin(household_ids) & members["truth"].isin(truth.households.index)
-    ]
+    members["person"] = members["record_ref"].map(person_of_record)
+    members["truth"] = members["person"].map(household_of_person)
+    known = members[members["household_id"].isin(household_ids) & members["truth"].isin(households.index)]
     people = known.drop_duplicates(["household_id", "person"]).groupby(["household_id", "truth"]).size()
     most = people.reset_index(name="people").sort_values(["people", "truth"], ascending=[False, True])
     first = most.drop_duplicates("household_id")

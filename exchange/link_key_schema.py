@@ -1,7 +1,8 @@
-"""Link keys as both zones know them: what the bridge makes and what linkage compares. No key, no value is here.
+"""Link keys as both zones know them: what the bridge makes and what linkage compares. No key, no value is
+here.
 
-A link key row is one record's encoded identity: a name filter (similar names give filters that differ in few bits)
-and tokens (equal values give equal tokens). Nothing else: no attribute travels with it.
+A link key row is one record's encoded identity: a name filter (similar names give filters that differ in few
+bits) and tokens (equal values give equal tokens). Nothing else: no attribute travels with it.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ COMPARED_TOKENS = (
     "outward_code",
     "forwarding_uprn",
     "forwarding_postcode",
+    "initial_uprn",
+    "initial_forwarding_uprn",
 )
-"""Tokens that a comparison reads. None stands for a forename or a surname alone: its frequency would tell which
-it is. `forwarding_uprn` and `uprn` (and the two postcodes) share a key, so that they can meet."""
+"""Tokens that a comparison reads. None stands for a forename or a surname alone: its frequency would tell
+which it is. `forwarding_uprn` and `uprn` (and the two postcodes) share a key, so that they can meet."""
 
 BLOCKING_TOKENS = (
     "name_starts",
@@ -48,9 +51,9 @@ BLOCKING_TOKENS = (
     "forename_uprn",
     "surname_postcode",
     "forename_postcode",
-    "forename_outward_code",
-    "surname_outward_code",
-    "birth_date_outward_code",
+    "forename_postcode_start",
+    "surname_postcode_start",
+    "birth_date_postcode_start",
     "surname_forwarding_uprn",
     "surname_forwarding_postcode",
 )
@@ -66,5 +69,5 @@ LINK_KEY_SCHEMA = pa.schema(
         *(pa.field(column, pa.binary(TOKEN_BYTES)) for column in TOKEN_COLUMNS),
     ]
 )
-"""`record_ref`, `epoch`, 16 filter words (all null when the record holds no name), 16-byte tokens (null where the
-record lacks a part)."""
+"""`record_ref`, `epoch`, 16 filter words (all null when the record holds no name), 16-byte tokens (null where
+the record lacks a part)."""

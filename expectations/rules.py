@@ -6,13 +6,16 @@ delivery, one row per delivery: one that breaks a rule is refused whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from governance.contracts import Column, ContractError, FeedContract, QualityRule, Table
 
 DELIVERY_ID = "delivery_id"
+# Boolean batch column: true where a text of the row is a spreadsheet formula.
+FORMULA_FLAG = "holds_formula"
 
 # A date outside these years is a slip of the keyboard: nobody in a feed was born before 1850.
 EARLIEST_YEAR = 1850
@@ -63,8 +66,8 @@ def unreadable_flag(column: str) -> str:
 def row_rules(contract: FeedContract, table: Table) -> tuple[Rule, ...]:
     """Return the rules that each row of `table` must keep. Rule names are unique within a table."""
     rules = [rule for column in table.columns for rule in _column_rules(contract, column)]
-    rules.append(_unique_key(table))
-    rules += [_own_row_rule(rule) for rule in table.quality if rule.expectation]
+    rules += [_no_formula(), _unique_key(table)]
+    rules += [_own_row_rule(table, rule) for rule in table.quality if rule.expectation]
     names = [rule.name for rule in rules]
     repeated = {name for name in names if names.count(name) > 1}
     return tuple(
@@ -203,7 +206,17 @@ def _unique_key(table: Table) -> Rule:
     )
 
 
-def _own_row_rule(rule: QualityRule) -> Rule:
+def _no_formula() -> Rule:
+    return Rule(
+        name="no_formula",
+        says="no field is a spreadsheet formula (begins with =, or with @, + or - and a function)",
+        remedy="Take the formula out of the record: opened in a spreadsheet it would run.",
+        expectation="expect_column_values_to_be_in_set",
+        arguments={"column": FORMULA_FLAG, "value_set": [False]},
+    )
+
+
+def _own_row_rule(table: Table, rule: QualityRule) -> Rule:
     columns = [
         value
         for name, value in rule.arguments.items()
@@ -214,10 +227,19 @@ def _own_row_rule(rule: QualityRule) -> Rule:
         says=_sentence_start(rule.description or str(rule.expectation)),
         remedy="Correct the row in the partner's system and send it again.",
         expectation=str(rule.expectation),
-        arguments=rule.arguments,
+        arguments=_with_dates(table, columns, rule.arguments),
         column=" and ".join(columns) or None,
         blocking=rule.blocking,
     )
+
+
+def _with_dates(table: Table, columns: Sequence[str], arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the arguments with bounds on a date column as times, which is what GX compares dates with."""
+    types = {column.name: column.type for column in table.columns}
+    if not columns or any(types.get(name) != "date" for name in columns):
+        return arguments
+    bounds = {name: arguments[name] for name in ("min_value", "max_value") if arguments.get(name) is not None}
+    return {**arguments, **{name: datetime.fromisoformat(str(bound)) for name, bound in bounds.items()}}
 
 
 def _metric_rule(contract: FeedContract, table: Table, rule: QualityRule) -> Rule:

@@ -34,7 +34,9 @@ def write_dbt_sources(contracts: Mapping[str, FeedContract], path: Path = DBT_SO
 
 
 def dbt_sources(contracts: Mapping[str, FeedContract]) -> dict[str, Any]:
-    """Return the dbt properties document: one source `records`, a table per feed table, people and deliveries."""
+    """Return the dbt properties document: one source `records`, a table per feed table, people and
+    deliveries.
+    """
     tables = [_feed_table(contract, table) for contract in contracts.values() for table in contract.tables]
     return {
         "version": 2,
@@ -43,7 +45,7 @@ def dbt_sources(contracts: Mapping[str, FeedContract]) -> dict[str, Any]:
                 "name": SOURCE,
                 "database": DATABASE,
                 "schema": SOURCE,
-                "description": "Opened payloads: every version of every record, as it arrived. No identifiers.",
+                "description": "Opened payloads: every version of every record. No identifiers.",
                 "tables": [*tables, _PEOPLE, _DELIVERIES],
             }
         ],

@@ -170,7 +170,7 @@ def _report(
 
 def _is_evidence(value: str) -> bool:
     number = value.replace(" ", "")
-    return len(number) >= (SHORTEST_NUMBER if number.isdigit() else SHORTEST_EVIDENCE)
+    return len(number) >= SHORTEST_NUMBER if number.isdigit() else len(value.strip()) >= SHORTEST_EVIDENCE
 
 
 class _Needles:
@@ -233,7 +233,10 @@ def _forms(value: str) -> set[bytes]:
     texts = {text, text.upper(), text.lower()}
     if text.replace(" ", "").isalnum() and any(character.isdigit() for character in text):
         texts |= {item.replace(" ", "") for item in set(texts)}
-    forms = {item.encode().lower() for item in texts} | {item[::-1].encode().lower() for item in texts}
+    texts |= {item[::-1] for item in texts}
+    forms = {item.encode().lower() for item in texts}
+    # Latin-1 as well: what remains of UTF-16 without its zero bytes, and what Windows programs write.
+    forms |= {item.encode("latin-1").lower() for item in texts if max(item, default="") < "\u0100"}
     return {form for form in forms if len(form) >= WINDOW}
 
 

@@ -1,14 +1,16 @@
 """Clusters of linked records, guarded against chains: no cluster may hold two people's identities.
 
-Connected components alone would merge a father and his namesake son through one record that fits both. Components
-without contradiction are taken whole; the others are rebuilt edge by edge, strongest first, and a merge that would
-bring contradicting identities together is refused.
+Connected components alone would merge a father and his namesake son, or a couple who share an initial,
+through one record that fits both. Components without contradiction are taken whole; the others are rebuilt
+edge by edge, strongest first, and a merge that would bring contradicting identities together is refused.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +29,16 @@ BIRTH_TOKENS = (
 )
 """Two dates of birth that share none of these cannot be one date with a slip."""
 
+REFERENCE = "partner_reference_token"
+
 Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """`labels[i]` is the cluster of record i: the position of its first record. `refused` merges were undone."""
+    """`labels[i]` is the cluster of record i: the position of its first record. `refused` merges were
+    undone.
+    """
 
     labels: Numbers
     contradicted: int
@@ -41,25 +47,58 @@ class Clusters:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a record, or of a group: the tokens of each exclusive field, then of its dates of birth."""
+    """What is known of a record, or of the records merged so far.
+
+    `exclusive`: tokens of each exclusive field. `birth`: tokens of dates of birth and of their parts.
+    `names`: full name tokens. `references`: for a partner's feed and a property, that partner's person
+    references there.
+    """
 
     exclusive: tuple[frozenset[bytes], ...]
     birth: frozenset[bytes]
+    names: frozenset[bytes]
+    references: Mapping[tuple[str, bytes], frozenset[bytes]]
 
     def contradicts(self, other: Facts) -> bool:
-        """True if both know something and share nothing of it."""
-        pairs = (*zip(self.exclusive, other.exclusive, strict=True), (self.birth, other.birth))
-        return any(mine and theirs and not mine & theirs for mine, theirs in pairs)
+        """True if these cannot be one person: other numbers, other dates of birth, or two people of one
+        household.
+        """
+        numbers = list(zip(self.exclusive, other.exclusive, strict=True))
+        same_number = any(mine & theirs for mine, theirs in numbers)
+        same_name = bool(self.names & other.names)
+        same_birth = bool(self.birth & other.birth)
+        if self.birth and other.birth and not same_birth and not same_number:
+            return True
+        other_number = any(mine and theirs and not mine & theirs for mine, theirs in numbers)
+        if other_number and not (same_name and same_birth):
+            return True
+        if same_name or same_number:
+            # The same name or number twice in one partner's system is one person whom the partner entered
+            # twice.
+            return False
+        shared = self.references.keys() & other.references.keys()
+        return any(not self.references[place] & other.references[place] for place in shared)
 
     def joined(self, other: Facts) -> Facts:
+        none: frozenset[bytes] = frozenset()
+        places = self.references.keys() | other.references.keys()
         return Facts(
-            tuple(mine | theirs for mine, theirs in zip(self.exclusive, other.exclusive, strict=True)),
-            self.birth | other.birth,
+            exclusive=tuple(
+                mine | theirs for mine, theirs in zip(self.exclusive, other.exclusive, strict=True)
+            ),
+            birth=self.birth | other.birth,
+            names=self.names | other.names,
+            references={
+                place: self.references.get(place, none) | other.references.get(place, none)
+                for place in places
+            },
         )
 
 
 def cluster(left: Numbers, right: Numbers, link_keys: pa.Table) -> Clusters:
-    """Cluster the records of `link_keys` (rows in order of record_ref) by the edges `left`–`right`, strongest first."""
+    """Cluster the records of `link_keys` (rows in order of record_ref) by the edges `left`–`right`, strongest
+    first.
+    """
     count = link_keys.num_rows
     graph = coo_matrix((np.ones(len(left), dtype=np.bool_), (left, right)), shape=(count, count))
     _, component = connected_components(graph, directed=False)
@@ -84,33 +123,54 @@ def _first_record(component: npt.NDArray[np.int32]) -> Numbers:
 
 
 def _contradicted_components(component: npt.NDArray[np.int32], link_keys: pa.Table) -> npt.NDArray[np.bool_]:
-    """Return, for every component, whether its records hold more than one value of an exclusive field or birth date."""
+    """Return, for every component, whether its records hold two values of something that a person has one
+    of.
+    """
     contradicted = np.zeros(int(component.max(initial=-1)) + 1, dtype=np.bool_)
+    owners = component.astype(np.int64)
     for column in (*EXCLUSIVE_TOKENS, "birth_date_token"):
-        codes = _codes(link_keys[column])
-        known = codes >= 0
-        values = np.unique(np.stack([component[known], codes[known]]), axis=1)[0]
-        owners, counts = np.unique(values, return_counts=True)
-        contradicted[owners[counts > 1]] = True
+        contradicted[_owners_of_several(owners, _codes(link_keys[column]))] = True
+    homes = _pair_codes(_pair_codes(owners, _codes(link_keys["feed"])), _codes(link_keys["uprn_token"]))
+    several = _owners_of_several(homes, _codes(link_keys[REFERENCE]))
+    contradicted[owners[np.isin(homes, several)]] = True
     return contradicted
 
 
+def _owners_of_several(owners: Numbers, values: Numbers) -> Numbers:
+    """Return the owners that have two or more distinct values; a negative owner or value is none."""
+    known = (values >= 0) & (owners >= 0)
+    pairs = np.unique(np.stack([owners[known], values[known]]), axis=1)[0]
+    found, counts = np.unique(pairs, return_counts=True)
+    return found[counts > 1]
+
+
+def _pair_codes(first: Numbers, second: Numbers) -> Numbers:
+    combined = first * (int(second.max(initial=0)) + 1) + second
+    return np.where((first < 0) | (second < 0), -1, combined)
+
+
 def _codes(column: pa.ChunkedArray) -> Numbers:
-    encoded = column.combine_chunks().cast(pa.binary()).dictionary_encode()
+    whole = column.combine_chunks()
+    encoded = (
+        whole.cast(pa.binary()) if pa.types.is_fixed_size_binary(whole.type) else whole
+    ).dictionary_encode()
     return encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
 
 
 def _facts(link_keys: pa.Table, records: Numbers) -> dict[int, Facts]:
-    rows = link_keys.select([*EXCLUSIVE_TOKENS, *BIRTH_TOKENS]).take(pa.array(records))
-    exclusive = [[_some(token) for token in rows[column].to_pylist()] for column in EXCLUSIVE_TOKENS]
-    birth = [
-        frozenset(token for token in tokens if token is not None)
-        for tokens in zip(*(rows[column].to_pylist() for column in BIRTH_TOKENS), strict=True)
-    ]
-    return {
-        record: Facts(tuple(column[place] for column in exclusive), birth[place])
-        for place, record in enumerate(records.tolist())
-    }
+    columns = ("feed", "uprn_token", REFERENCE, "full_name_token", *EXCLUSIVE_TOKENS, *BIRTH_TOKENS)
+    rows = link_keys.select(list(columns)).take(pa.array(records)).to_pylist()
+    return {record: _facts_of(row) for record, row in zip(records.tolist(), rows, strict=True)}
+
+
+def _facts_of(row: Mapping[str, Any]) -> Facts:
+    at_home = row["uprn_token"] is not None and row[REFERENCE] is not None
+    return Facts(
+        exclusive=tuple(_some(row[column]) for column in EXCLUSIVE_TOKENS),
+        birth=frozenset(row[column] for column in BIRTH_TOKENS if row[column] is not None),
+        names=_some(row["full_name_token"]),
+        references={(row["feed"], row["uprn_token"]): _some(row[REFERENCE])} if at_home else {},
+    )
 
 
 def _some(token: bytes | None) -> frozenset[bytes]:
@@ -120,7 +180,9 @@ def _some(token: bytes | None) -> frozenset[bytes]:
 def _guarded_merge(
     left: list[int], right: list[int], records: list[int], facts: dict[int, Facts]
 ) -> tuple[list[int], int]:
-    """Merge along edges in the given order unless identities contradict; return each record's root, and refusals."""
+    """Merge along edges in the given order unless identities contradict; return each record's root, and
+    refusals.
+    """
     parent = {record: record for record in records}
 
     def root(record: int) -> int:

@@ -1,6 +1,8 @@
-"""What Splink compares: name filters by Hamming distance, tokens by equality. Link keys only, never an attribute.
+"""What Splink compares: name filters by Hamming distance, tokens by equality. Link keys only, never an
+attribute.
 
-The same comparisons serve the county and every foreign data set that linkage is evaluated on; only the weights differ.
+The same comparisons serve the county and every foreign data set that linkage is evaluated on; only the
+weights differ.
 """
 
 from __future__ import annotations
@@ -14,15 +16,17 @@ from splink.internals.comparison_level_creator import ComparisonLevelCreator
 
 from exchange.link_key_schema import FILTER_BITS, FILTER_COLUMNS, TOKEN_COLUMNS
 
-NAME_DISTANCES = (0.08, 0.16, 0.22, 0.27, 0.32)
-"""Share of differing filter bits that separates the levels of the name comparison. Measured on 50,000 historical
-people: about 0.2 is a forename cut to its initial, 0.29 another forename of the same family, 0.4 strangers."""
+NAME_DISTANCES = (0.06, 0.10, 0.14, 0.18, 0.22, 0.27, 0.32)
+"""Share of differing filter bits that separates the levels of the name comparison. Measured on 50,000
+historical people: about 0.2 is a forename cut to its initial, 0.29 another forename of the same family, 0.4
+strangers."""
 
 
 def comparison_columns(source: str, columns: Sequence[str] = ()) -> str:
     """Return the query that turns link keys in `source` into what the comparisons read.
 
-    One row per record: `record_ref`, `name_filter` (a bit string, null without a name), the tokens, and `columns`.
+    One row per record: `record_ref`, `name_filter` (a bit string, null without a name), the tokens, and
+    `columns`.
     """
     words = " || ".join(f"{word}::bit" for word in FILTER_COLUMNS)
     listed = ", ".join(("record_ref", f"({words})::bit as name_filter", *TOKEN_COLUMNS, *columns))
@@ -75,24 +79,46 @@ def birth_date_comparison() -> ComparisonCreator:
 
 
 def home_comparison() -> ComparisonCreator:
-    """Compare homes: same property; the one left for is the other; same postcode; else. Homes change, people don't."""
-    moved = " or ".join(
-        f"forwarding_{part}_token_{one} = {part}_token_{other}"
-        for part in ("uprn", "postcode")
-        for one, other in (("l", "r"), ("r", "l"))
-    )
+    """Compare homes: the same property, the one that was left for, the same postcode, else. People move: else
+    is mild.
+
+    At one property, sharing the forename's first letter is a level of its own: relatives share surname and
+    home, so that without it a wife would pass for her husband with his name cut to an initial. So is having
+    two references in one partner's system there: two people in one home, unless that partner entered one
+    person twice.
+    """
     return comparison(
         "home",
         "Home",
         level(
-            "(uprn_token_l is null and postcode_token_l is null) or (uprn_token_r is null and postcode_token_r is null)",
+            " or ".join(
+                f"(uprn_token_{side} is null and postcode_token_{side} is null)" for side in ("l", "r")
+            ),
             "a home is not known",
             is_null=True,
         ),
+        level(
+            "uprn_token_l = uprn_token_r and feed_l = feed_r "
+            "and partner_reference_token_l <> partner_reference_token_r",
+            "same property, two references",
+        ),
+        level(
+            "uprn_token_l = uprn_token_r and initial_uprn_token_l = initial_uprn_token_r",
+            "same property, same initial",
+        ),
         level("uprn_token_l = uprn_token_r", "same property"),
-        level(moved, "one is the other's forwarding address"),
+        level(
+            _moved("initial_uprn", "initial_forwarding_uprn"),
+            "one is the other's forwarding property, same initial",
+        ),
+        level(_moved("uprn", "forwarding_uprn"), "one is the other's forwarding property"),
+        level(_moved("postcode", "forwarding_postcode"), "one has the other's forwarding postcode"),
         level("postcode_token_l = postcode_token_r", "same postcode"),
     )
+
+
+def _moved(home: str, forwarding: str) -> str:
+    return f"{forwarding}_token_l = {home}_token_r or {forwarding}_token_r = {home}_token_l"
 
 
 def token_comparison(field: str, *, term_frequency_adjustments: bool = False) -> ComparisonCreator:
@@ -113,7 +139,9 @@ def partner_reference_comparison() -> ComparisonCreator:
         "partner_reference",
         "Partner's person reference",
         level(
-            f"{column}_l is null or {column}_r is null or feed_l <> feed_r", "not comparable", is_null=True
+            f"{column}_l is null or {column}_r is null or feed_l <> feed_r",
+            "not of the same partner's system",
+            is_null=True,
         ),
         cll.ExactMatchLevel(column),
     )

@@ -1,4 +1,6 @@
-"""The reviewed linkage model: Splink settings with their weights, and the weight from which a pair is linked."""
+"""The reviewed linkage model: Splink settings with their weights, and the weight from which a pair is
+linked.
+"""
 
 from __future__ import annotations
 

@@ -11,14 +11,15 @@ import duckdb
 import pyarrow as pa
 from splink import DuckDBAPI, Linker
 
-from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
+from exchange.link_key_schema import FILTER_BITS, FILTER_COLUMNS, TOKEN_COLUMNS
 from linkage.comparisons import comparison_columns
 
 COMPARED = "compared_records"
 THREADS = 2
 REPORTED_WEIGHTS = (-10, 30)
 
-# Two records with the same keys are one person only where the keys identify: alike in a bare name is not enough.
+# Two records with the same keys are one person only where the keys identify: alike in a bare name is not
+# enough.
 IDENTIFYING_TOKENS = (
     "partner_reference_token",
     "nino_token",
@@ -28,16 +29,39 @@ IDENTIFYING_TOKENS = (
 )
 
 
+TWIN_NAME_DISTANCE = 0.27
+"""Filters of two names further apart than this are not forms of one name; nearer ones may be."""
+
+SAME_NUMBER = """
+    coalesce(l.nino_token = r.nino_token, false)
+    or coalesce(l.nhs_number_token = r.nhs_number_token, false)
+    or coalesce(l.feed = r.feed and l.partner_reference_token = r.partner_reference_token, false)
+"""
+
+TWINS = f"""
+    coalesce(
+        l.birth_date_token = r.birth_date_token
+        and l.uprn_token = r.uprn_token
+        and l.initial_uprn_token <> r.initial_uprn_token
+        and bit_count(xor(l.name_filter, r.name_filter)) > {round(TWIN_NAME_DISTANCE * FILTER_BITS)},
+        false
+    ) and not ({SAME_NUMBER})
+"""
+"""Same birth date and home, another initial, another name, and no number in common: twins, whatever the
+weights say. Weights cannot say so, since they take surname, home and birth date for independent."""
+
+
 @dataclass(frozen=True)
 class ScoredPairs:
-    """What Splink found. `edges`: record_ref_l, record_ref_r, match_weight, sorted by weight, then references.
+    """What Splink found. `edges`: record_ref_l, record_ref_r, match_weight, sorted by weight, then
+    references.
 
-    `twins`: record_ref → record_ref of the record with identical keys that was compared in its place.
+    `alike`: record_ref → record_ref of the record with identical keys that was compared in its place.
     `candidates` counts compared pairs by blocking rule; `weights` counts them by whole match weight.
     """
 
     edges: pa.Table
-    twins: pa.Table
+    alike: pa.Table
     candidates: Mapping[str, int]
     weights: Mapping[int, int]
 
@@ -62,17 +86,18 @@ def load_compared_records(
     *,
     collapse: bool = True,
 ) -> None:
-    """Make the tables `twins` (record_ref, compared_as) and `compared_records`, one row per distinct identity.
+    """Make the tables `alike` (record_ref, compared_as) and `compared_records`, one row per distinct
+    identity.
 
-    A partner sends the same person with the same keys in many records; comparing one of them is enough. Without
-    `collapse`, every record is compared.
+    A partner sends the same person with the same keys in many records; comparing one of them is enough.
+    Without `collapse`, every record is compared.
     """
     connection.register("link_keys", link_keys)
     everything = ", ".join(("feed", *FILTER_COLUMNS, *TOKEN_COLUMNS, *extra_columns))
     identifying = " or ".join(f"{token} is not null" for token in IDENTIFYING_TOKENS) if collapse else "false"
     connection.execute(
         f"""
-        create or replace table twins as
+        create or replace table alike as
         select
             record_ref,
             min(record_ref) over (
@@ -83,11 +108,10 @@ def load_compared_records(
     )
     connection.execute(
         "create or replace view distinct_link_keys as "
-        "select * from link_keys where record_ref in (select compared_as from twins)"
+        "select * from link_keys where record_ref in (select compared_as from alike)"
     )
-    connection.execute(
-        f"create or replace table {COMPARED} as {comparison_columns('distinct_link_keys', ['feed', *extra_columns])}"
-    )
+    columns = comparison_columns("distinct_link_keys", ["feed", *extra_columns])
+    connection.execute(f"create or replace table {COMPARED} as {columns}")
 
 
 def score_pairs(
@@ -98,7 +122,9 @@ def score_pairs(
     *,
     collapse: bool = True,
 ) -> ScoredPairs:
-    """Compare the records of `link_keys` (`LINK_KEY_SCHEMA`, feed, extra columns) that share a blocking token."""
+    """Compare the records of `link_keys` (`LINK_KEY_SCHEMA`, feed, extra columns) that share a blocking
+    token.
+    """
     connection = linking_connection()
     try:
         load_compared_records(connection, link_keys, extra_columns, collapse=collapse)
@@ -107,7 +133,9 @@ def score_pairs(
         lowest, highest = REPORTED_WEIGHTS
         weights = connection.execute(
             f"""
-            select greatest(least(floor(match_weight), {highest}), {lowest})::integer as weight, count(*) as pairs
+            select
+                greatest(least(floor(match_weight), {highest}), {lowest})::integer as weight,
+                count(*) as pairs,
             from {predicted} group by all order by all
             """
         ).fetchall()
@@ -119,13 +147,16 @@ def score_pairs(
             edges=connection.execute(
                 f"""
                 select record_ref_l, record_ref_r, round(match_weight, 6) as match_weight
-                from {predicted} where match_weight >= {threshold}
+                from {predicted}
+                join {COMPARED} as l on l.record_ref = record_ref_l
+                join {COMPARED} as r on r.record_ref = record_ref_r
+                where match_weight >= {threshold} and not ({TWINS})
                 order by match_weight desc, record_ref_l, record_ref_r
                 """
-            ).fetch_arrow_table(),
-            twins=connection.execute(
-                "select record_ref, compared_as from twins order by record_ref"
-            ).fetch_arrow_table(),
+            ).to_arrow_table(),
+            alike=connection.execute(
+                "select record_ref, compared_as from alike order by record_ref"
+            ).to_arrow_table(),
             candidates={rules[key]: count for key, count in candidates},
             weights=dict(weights),
         )

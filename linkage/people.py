@@ -39,9 +39,9 @@ PEOPLE_DIGEST = "select count(*) || '-' || coalesce(bit_xor(hash(record_ref, per
 class PeopleReport:
     """Counts of one run, for metadata: nothing in it tells one person from another.
 
-    `candidates`: compared pairs by blocking rule. `match_weights`: pairs by whole match weight, the ends open.
-    `cluster_sizes`: people by number of records. `contradicted`: groups of linked records that held two people's
-    identities, rebuilt with `refused_merges`.
+    `candidates`: compared pairs by blocking rule. `match_weights`: pairs by whole match weight, the ends
+    open. `cluster_sizes`: people by number of records. `contradicted`: groups of linked records that held two
+    people's identities, rebuilt with `refused_merges`.
     """
 
     skipped: bool
@@ -60,7 +60,8 @@ class PeopleReport:
 
 
 def resolve_people(zone: AnalyticsZone, model: LinkageModel | None = None) -> PeopleReport:
-    """Link the records of `link_keys`; write `edges`, `people`, `person_history`, and the warehouse's `records.people`.
+    """Link the records of `link_keys`; write `edges`, `people`, `person_history`, and the warehouse's
+    `records.people`.
 
     Raises `LinkageModelError` on an unusable model, `StoreUnreadableError` if no package was opened yet.
     """
@@ -134,28 +135,30 @@ def _known_people(connection: duckdb.DuckDBPyConnection) -> KnownPeople:
     digest = connection.execute("select max(digest) from people_state").fetchone()
     people = connection.execute(
         "select record_ref, person_id from people order by record_ref"
-    ).fetch_arrow_table()
+    ).to_arrow_table()
     return KnownPeople(digest[0] if digest else None, people)
 
 
 def read_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """Return what linkage reads of the attached linkage store's link keys, in order of record_ref."""
     listed = ", ".join(LINK_KEY_COLUMNS)
-    return connection.execute(f"select {listed} from link_keys order by record_ref").fetch_arrow_table()
+    return connection.execute(f"select {listed} from link_keys order by record_ref").to_arrow_table()
 
 
 def _positions(scored: ScoredPairs, record_refs: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the edges as row numbers: records with identical keys first, then pairs from the strongest down."""
-    other = scored.twins.filter(pc.not_equal(scored.twins["record_ref"], scored.twins["compared_as"]))
+    """Return the edges as row numbers: records with identical keys first, then pairs from the strongest
+    down.
+    """
+    other = scored.alike.filter(pc.not_equal(scored.alike["record_ref"], scored.alike["compared_as"]))
     sides = (("compared_as", "record_ref_l"), ("record_ref", "record_ref_r"))
     left, right = (
         np.concatenate(
             [
                 pc.index_in(refs, value_set=record_refs).to_numpy().astype(np.int64)
-                for refs in (other[twin], scored.edges[edge])
+                for refs in (other[place], scored.edges[edge])
             ]
         )
-        for twin, edge in sides
+        for place, edge in sides
     )
     return left, right
 

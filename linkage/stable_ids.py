@@ -36,9 +36,9 @@ def assign_person_ids(
 ) -> Assignment:
     """Give every cluster (sorted record references) its person id.
 
-    `previous` maps record references to the ids they had. An id goes to the cluster that holds most of its records
-    (then the smaller id, then the smaller reference); a cluster without one gets an id made from its smallest
-    reference. Raises `KeyUnavailableError` if the identifier root cannot be had.
+    `previous` maps record references to the ids they had. An id goes to the cluster that holds most of its
+    records (then the smaller id, then the smaller reference); a cluster without one gets an id made from its
+    smallest reference. Raises `KeyUnavailableError` if the identifier root cannot be had.
     """
     key = derive_key(keys.root("identifier"), "person_id")
     overlaps = [_overlap(cluster, previous) for cluster in clusters]

@@ -1,4 +1,5 @@
-"""Training of a linkage model, apart from the nightly run: a candidate that somebody reviews, then copies into place.
+"""Training of a linkage model, apart from the nightly run: a candidate that somebody reviews, then copies
+into place.
 
 Weights come from expectation maximisation on link keys alone, without any truth. Adopting a candidate as
 `linkage/model.json` is a change to the repository, reviewed as such.
@@ -29,8 +30,8 @@ from stores.files import written_atomically
 CANDIDATE_FOLDER = "linkage"
 RANDOM_PAIRS = 1_000_000
 SEED = 20_260_401
-SMALLEST_PROBABILITY = 1e-7
-"""No observation among millions of pairs does not mean impossible."""
+SMALLEST_PROBABILITIES = {"m_probability": 1e-3, "u_probability": 1e-6}
+"""What training has not seen is still possible: of a thousand matches one may disagree in anything."""
 
 SURE_MATCHES = (
     ("nino_token",),
@@ -58,7 +59,9 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """Where the candidate is, and what to look at before adopting it: weights by comparison and level (log2 bits)."""
+    """Where the candidate is, and what to look at before adopting it: weights by comparison and level (log2
+    bits).
+    """
 
     candidate: str
     records: int
@@ -106,7 +109,9 @@ def write_model(model: LinkageModel, path: Path) -> None:
 def train_settings(
     link_keys: pa.Table, plan: TrainingPlan, extra_columns: Sequence[str] = (), *, collapse: bool = True
 ) -> dict[str, Any]:
-    """Return Splink settings with weights fitted to `link_keys` (`LINK_KEY_SCHEMA`, feed and `extra_columns`)."""
+    """Return Splink settings with weights fitted to `link_keys` (`LINK_KEY_SCHEMA`, feed and
+    `extra_columns`).
+    """
     settings = SettingsCreator(
         link_type="dedupe_only",
         unique_id_column_name="record_ref",
@@ -149,8 +154,8 @@ def _reviewable(settings: dict[str, Any]) -> dict[str, Any]:
         for level in comparison["comparison_levels"]:
             if level.get("is_null_level"):
                 continue
-            for probability in ("m_probability", "u_probability"):
+            for probability, smallest in SMALLEST_PROBABILITIES.items():
                 value = level.get(probability)
-                seen = value if isinstance(value, int | float) else SMALLEST_PROBABILITY
-                level[probability] = float(f"{max(seen, SMALLEST_PROBABILITY):.6g}")
+                seen = value if isinstance(value, int | float) else smallest
+                level[probability] = float(f"{max(seen, smallest):.6g}")
     return settings

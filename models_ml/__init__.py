@@ -1,1 +1,3 @@
-"""Risk scores: cohort, label, split, training, judging, scoring with reasons, alerts. Reads marts, never identities."""
+"""Risk scores: cohort, label, split, training, judging, scoring with reasons, alerts. Reads marts, never
+identities.
+"""

@@ -1,6 +1,7 @@
 """Model artefacts on disk: `models/<use_case>/<version>/` with the model, its parameters and its card.
 
-The file is a pickle, so it is loaded only if its SHA-256 is the one that the warehouse recorded when it was trained.
+The file is a pickle, so it is loaded only if its SHA-256 is the one that the warehouse recorded when it
+was trained.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def load_model(home: Home, use_case: str, version: str, sha256: str) -> RiskMode
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ModelArtefactError(f"{path}: not the file that was trained. Remove its folder and train again.")
-    model = pickle.loads(content)
+    model = pickle.loads(content)  # noqa: S301 - its digest was just checked
     if not isinstance(model, RiskModel):
         raise ModelArtefactError(f"{path}: holds no risk model. Remove its folder and train again.")
     return model

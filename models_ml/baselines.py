@@ -1,6 +1,7 @@
 """Baselines that stand beside every model: what a council could do without one.
 
-Each gives a score per row; higher is riskier. Ties are broken by the household's id, so that nothing hangs on row order.
+Each gives a score per row; higher is riskier. Ties are broken by the household's id, so that nothing hangs
+on row order.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ ARREARS = ("rent_arrears_balance", "council_tax_balance")
 def baseline_scores(
     train: pd.DataFrame, test: pd.DataFrame, features: Sequence[Feature], parameters: ModelParameters
 ) -> Mapping[str, Floats]:
-    """Return scores of every baseline for the rows of `test`, fitted on `train` where there is something to fit."""
+    """Return scores of every baseline for the rows of `test`, fitted on `train` where there is something to
+    fit.
+    """
     return {
         "base_rate": np.full(len(test), float(train["label"].mean())),
         "days_since_last_case": days_since_last_case(test),

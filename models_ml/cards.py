@@ -1,4 +1,6 @@
-"""Model cards: what a model is for, what it was made from, how well it does, and what it must not be used for."""
+"""Model cards: what a model is for, what it was made from, how well it does, and what it must not be used
+for.
+"""
 
 from __future__ import annotations
 
@@ -42,21 +44,26 @@ def model_card(use_case: UseCase, trained: Trained, parameters: Mapping[str, Any
         f"- Who is scored: {use_case.cohort}",
         f"- What is predicted: {use_case.label} Horizon {use_case.horizon_months} months.",
         f"- Review: {use_case.review}",
-        "- A score orders households for a conversation. It says nothing of cause, and is no ground for refusing anything.",
+        "- A score orders households for a conversation. It says nothing of cause, and is no ground for "
+        "refusing anything.",
         "",
         "## What it was made from",
         "",
         f"- Feeds: {', '.join(use_case.feeds)}.",
-        f"- Months {trained.train_months[0]:%Y-%m} to {trained.train_months[-1]:%Y-%m}: {trained.train_rows:,} rows, "
-        f"{trained.train_events:,} of them with the event. A household's months overlap: these are not as many events.",
+        f"- Months {trained.train_months[0]:%Y-%m} to {trained.train_months[-1]:%Y-%m}: "
+        f"{trained.train_rows:,} rows, {trained.train_events:,} of them with the event. A household's months "
+        "overlap: these are not as many events.",
         f"- {len(parameters['features'])} features: {', '.join(parameters['features'])}.",
-        "- Average of the log-odds of an L2-regularised logistic regression and of boosted trees with monotone "
-        "constraints; calibrated on the later half of the months with predictions for households it had not seen.",
+        "- Average of the log-odds of an L2-regularised logistic regression and of boosted trees with "
+        "monotone constraints; calibrated on the later half of the months with predictions for households "
+        "it had not seen.",
         "",
         "## How well it does",
         "",
-        f"Fitted on {trained.evaluation_train_months[0]:%Y-%m} to {trained.evaluation_train_months[-1]:%Y-%m}, judged on "
-        f"{', '.join(f'{month:%Y-%m}' for month in trained.test_months)}. Intervals (95 %) from resampling households.",
+        f"Fitted on {trained.evaluation_train_months[0]:%Y-%m} to "
+        f"{trained.evaluation_train_months[-1]:%Y-%m}, judged on "
+        f"{', '.join(f'{month:%Y-%m}' for month in trained.test_months)}. Intervals (95 %) from resampling "
+        "households.",
         "",
         "| ranking | measure | top | value | of | interval |",
         "|---|---|---|---|---|---|",

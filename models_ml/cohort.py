@@ -25,10 +25,12 @@ def read_cohort(
     features: Sequence[Feature],
     months: Sequence[date],
 ) -> pd.DataFrame:
-    """Return one row per eligible household and month: `ROW_COLUMNS`, features as float64, and the dates of their facts.
+    """Return one row per eligible household and month: `ROW_COLUMNS`, features as float64, and the dates
+    of their facts.
 
-    Eligible: at least one adult known to live there, and no open homelessness case. Ordered by month and household, so
-    that the same data always comes in the same order. Raises `EmptyCohortError` if there is none.
+    Eligible: at least one adult known to live there, and no open homelessness case. Ordered by month and
+    household, so that the same data always comes in the same order. Raises `EmptyCohortError` if there is
+    none.
     """
     if use_case.unit != "household":
         raise ValueError(f"{use_case.use_case}: scores people, but only household features are made so far")
@@ -49,8 +51,8 @@ def read_cohort(
     ).df()
     if frame.empty:
         raise EmptyCohortError(
-            f"{use_case.use_case}: no eligible household in {', '.join(f'{month:%Y-%m}' for month in months)}. "
-            "Make the features of that month first."
+            f"{use_case.use_case}: no eligible household in "
+            f"{', '.join(f'{month:%Y-%m}' for month in months)}. Make the features of that month first."
         )
     return frame
 

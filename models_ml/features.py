@@ -46,13 +46,15 @@ def read_features(path: Path = FEATURES_FILE) -> tuple[Feature, ...]:
 
 
 def features_of(use_case: UseCase, features: Sequence[Feature]) -> tuple[Feature, ...]:
-    """Return `features` if every one comes from a feed of `use_case`; else raise `PurposeError` naming those that do not."""
+    """Return `features` if every one comes from a feed of `use_case`; else raise `PurposeError` naming those
+    that do not.
+    """
     strangers = [
         f"{feature.name} ({feature.feed})" for feature in features if feature.feed not in use_case.feeds
     ]
     if strangers:
         raise PurposeError(
-            f"{use_case.use_case}: these features come from feeds outside its purpose: {', '.join(strangers)}. "
+            f"{use_case.use_case}: features from feeds outside its purpose: {', '.join(strangers)}. "
             "Take them out of the model, or have the use case's list of feeds widened by whoever owns it."
         )
     return tuple(features)

@@ -8,7 +8,9 @@ import duckdb
 
 
 def newest_training(warehouse: duckdb.DuckDBPyConnection, use_case: str) -> date | None:
-    """Return the newest `as_of_month` that a model of `use_case` was trained as of, or None. Needs the risk tables."""
+    """Return the newest `as_of_month` that a model of `use_case` was trained as of, or None. Needs the risk
+    tables.
+    """
     row = warehouse.execute(
         "select max(trained_as_of) from risk.model_versions where use_case = ?", [use_case]
     ).fetchone()

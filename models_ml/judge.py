@@ -1,7 +1,7 @@
-"""How good a ranking is: precision, recall and lift at the council's capacity, average precision and calibration.
+"""How good a ranking is: precision, recall, lift at the council's capacity, average precision, calibration.
 
-Every figure comes with its counts and an interval from resampling households, because a county's test month holds few
-events. Ranks are taken within each month.
+Every figure comes with its counts and an interval from resampling households, because a county's test
+month holds few events. Ranks are taken within each month.
 """
 
 from __future__ import annotations
@@ -52,13 +52,17 @@ def top_count(households: int, share: float) -> int:
 
 
 def ranked_order(scores: Floats, household_ids: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return row positions from the highest score down. Ties go by the id read backwards: fixed, and blind to its start."""
+    """Return row positions from the highest score down. Ties go by the id read backwards: fixed, and blind
+    to its start.
+    """
     ties = np.array([household_id[::-1] for household_id in household_ids], dtype=object)
     return np.lexsort((ties, -scores))
 
 
 def judge(ranking: str, rows: pd.DataFrame, scores: Floats, seed: int) -> list[Figure]:
-    """Judge `scores` of `rows` (as_of_month, household_id, label): precision, recall, lift per top share; average precision."""
+    """Judge `scores` of `rows` (as_of_month, household_id, label): precision, recall, lift per top share;
+    average precision.
+    """
     months = [
         _Month(scores[positions], rows.iloc[positions])
         for positions in rows.groupby("as_of_month", sort=True).indices.values()
@@ -152,7 +156,9 @@ def _figure(
     known = again[np.isfinite(again)]
     low, high = np.percentile(known, INTERVAL) if len(known) else (float("nan"), float("nan"))
     value = numerator / denominator if denominator else float("nan")
-    return Figure(ranking, measure, share, value, numerator, denominator, float(low), float(high))
+    return Figure(
+        ranking, measure, share, float(value), float(numerator), float(denominator), float(low), float(high)
+    )
 
 
 def calibration_curve(scores: Floats, labels: npt.NDArray[np.bool_]) -> list[CalibrationPoint]:

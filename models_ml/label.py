@@ -1,4 +1,4 @@
-"""The label: what happened to a household within the horizon, only where the whole window has been observed."""
+"""The label: what happened to a household within the horizon, where the whole window has been observed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ LABEL_HORIZONS = (1, 3, 6, 9)
 def complete_months(
     warehouse: duckdb.DuckDBPyConnection, use_case: UseCase, known_by: date, horizon_months: int | None = None
 ) -> list[date]:
-    """Return the months whose label windows had ended by `known_by` and are covered by deliveries, oldest first."""
+    """Return the months whose label windows had ended by `known_by` and are covered by deliveries, oldest
+    first.
+    """
     horizon = _horizon(use_case, horizon_months)
     rows = warehouse.execute(
         f"select distinct as_of_month from marts.household_labels where is_complete_{horizon}m order by all"
@@ -33,7 +35,7 @@ def with_labels(
     months: Sequence[date],
     horizon_months: int | None = None,
 ) -> pd.DataFrame:
-    """Return `cohort` with a boolean column `label`; raises `ValueError` if a row's window is not complete."""
+    """Return `cohort` with a boolean `label`. Raises `ValueError` if a row's window is not complete."""
     horizon = _horizon(use_case, horizon_months)
     labels = warehouse.execute(
         f"""

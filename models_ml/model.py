@@ -1,7 +1,9 @@
-"""The risk model: encoding, a regularised logistic regression and monotone boosted trees, averaged and calibrated.
+"""The risk model: encoding, a regularised logistic regression and monotone boosted trees, averaged and
+calibrated.
 
-A county has few events, and a household's months are near copies of one another, so both halves are held tightly: the
-regression by an L2 penalty, the trees by depth, leaf size and monotone constraints. Their log-odds are averaged.
+A county has few events, and a household's months are near copies of one another, so both halves are held
+tightly: the regression by an L2 penalty, the trees by depth, leaf size and monotone constraints. Their
+log-odds are averaged.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ class ModelParameters:
     tree_penalty: float = 20.0
     tree_weight: float = 0.7
     calibration_folds: int = 3
-    # Of a household without the event, one month in so many is learnt from: its months are near copies. The ranking
-    # hardly changes; calibration weighs the rows back, so that scores are probabilities.
+    # Of a household without the event, one month in so many is learnt from: its months are near copies. The
+    # ranking hardly changes; calibration weighs the rows back, so that scores are probabilities.
     uneventful_stride: int = 4
 
     def as_dict(self) -> dict[str, Any]:
@@ -100,7 +102,7 @@ class RiskModel:
         return self.encoder.features
 
     def raw_log_odds(self, inputs: Floats) -> Floats:
-        """Return uncalibrated log-odds of encoded `inputs`; an unknown counts as average in the regression."""
+        """Return uncalibrated log-odds of encoded `inputs`; the regression takes an unknown as average."""
         log_odds = _log_odds(self.logistic.predict_proba(np.nan_to_num(inputs))[:, 1])
         if self.trees is not None:
             of_trees = _log_odds(self.trees.predict_proba(inputs)[:, 1])
@@ -128,16 +130,20 @@ def fit_model(
 ) -> RiskModel:
     """Fit a `RiskModel` on the rows of `frame` (features, `label`, `household_id`).
 
-    Calibration: predictions for households that the fit has not seen (folds by household), on the rows marked in
-    `calibration_rows`, which are the later ones. Raises `ValueError` if there is no event, or nothing else.
+    Calibration: predictions for households that the fit has not seen (folds by household), on the rows
+    marked in `calibration_rows`, which are the later ones; None leaves it out, where only the ranking
+    matters. Raises `ValueError` if there is no event, or nothing else.
     """
     if frame["label"].all() or not frame["label"].any():
         raise ValueError("a model needs households with and without the event")
     kept = learnt_rows(frame, parameters.uneventful_stride)
-    rows, weights, later = frame[kept > 0], kept[kept > 0], calibration_rows[kept > 0]
+    rows, weights = frame[kept > 0], kept[kept > 0]
     labels = rows["label"].to_numpy(dtype=bool)
     with threadpool_limits(limits=1):
         model = _fit_uncalibrated(rows, features, parameters, seed)
+        if calibration_rows is None:
+            return model
+        later = calibration_rows[kept > 0]
         unseen = np.full(len(rows), np.nan)
         fold_of_row = household_digits(rows["household_id"]) % parameters.calibration_folds
         for fold in range(parameters.calibration_folds):
@@ -151,7 +157,9 @@ def fit_model(
 
 
 def learnt_rows(frame: pd.DataFrame, stride: int) -> Floats:
-    """Return a weight per row: 1 for every month of a household with the event; else `stride` for one month in `stride`, 0 for the rest."""
+    """Return a weight per row: 1 for every month of a household with the event; else `stride` for one month
+    in `stride`, 0 for the rest.
+    """
     eventful = frame["household_id"].isin(frame.loc[frame["label"], "household_id"]).to_numpy()
     month_number = pd.factorize(frame["as_of_month"], sort=True)[0]
     chosen = (month_number + household_digits(frame["household_id"])) % stride == 0
@@ -168,7 +176,9 @@ def fit_logistic(frame: pd.DataFrame, features: Sequence[Feature], parameters: M
 
 
 def household_digits(household_ids: pd.Series) -> npt.NDArray[np.int64]:
-    """Return a number per row, the same for all months of a household and for every run (the id's own last digits)."""
+    """Return a number per row, the same for all months of a household and for every run (the id's own last
+    digits).
+    """
     return np.array([int(household_id[-7:], 16) for household_id in household_ids], dtype=np.int64)
 
 
@@ -202,13 +212,16 @@ def _fit_logistic(
 
 
 def _calibration(raw: Floats, labels: npt.NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
-    """Return slope and intercept of Platt's scaling; the identity where there is too little to learn it from."""
+    """Return slope and intercept of Platt's scaling; the identity where there is too little to learn it
+    from.
+    """
     known = ~np.isnan(raw)
     raw, labels, weights = raw[known], labels[known], weights[known]
     if not labels.any() or labels.all():
         return 1.0, 0.0
     fitted = LogisticRegression(C=1e3, max_iter=1000).fit(raw[:, None], labels, sample_weight=weights)
-    # A slope of zero or below would turn the ranking round: the folds then say nothing, and the identity is kept.
+    # A slope of zero or below would turn the ranking round: the folds then say nothing, and the identity is
+    # kept.
     slope = float(fitted.coef_[0, 0])
     return (slope, float(fitted.intercept_[0])) if slope > 0 else (1.0, 0.0)
 

@@ -1,14 +1,16 @@
 """Reasons: the few facts that moved a household's score most, in words, with feed and date.
 
-A fact's contribution is how far the log-odds would fall if that one value were the average household's (occlusion).
+A fact's contribution is how far the log-odds would fall if that one value were the average household's
+(occlusion).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +23,8 @@ from models_ml.model import RiskModel
 Floats = npt.NDArray[np.float64]
 
 REASON_COUNT = 4
-# Below this, in log-odds, a fact has not moved the score enough to be called a reason (a factor of 1.05 on the odds).
+# Below this, in log-odds, a fact has not moved the score enough to be called a reason (a factor of 1.05 on
+# the odds).
 LEAST_CONTRIBUTION = 0.05
 STAGES = ("none", "reminder", "second reminder", "final notice", "summons", "liability order", "enforcement")
 BANDS = "-ABCDEFGH"
@@ -29,7 +32,9 @@ BANDS = "-ABCDEFGH"
 
 @dataclass(frozen=True)
 class Reason:
-    """One fact behind a score. `contribution` is in log-odds; `fact_date` is when it happened, where that is known."""
+    """One fact behind a score. `contribution` is in log-odds; `fact_date` is when it happened, where that is
+    known.
+    """
 
     text: str
     feature: str
@@ -55,10 +60,11 @@ def contributions(model: RiskModel, frame: pd.DataFrame) -> Floats:
 
 
 def reasons(model: RiskModel, frame: pd.DataFrame, stale_feeds: Sequence[str] = ()) -> list[str]:
-    """Return, per row of `frame`, its reasons as a JSON list, strongest first; stale feeds are named at the end.
+    """Return, per row of `frame`, its reasons as a JSON list, strongest first; stale feeds are named at
+    the end.
 
-    One fact often shows in several features of one feed and date; only the strongest of features with the same date and
-    feed is told.
+    One fact often shows in several features of one feed and date; only the strongest of features with the
+    same date and feed is told.
     """
     parts = contributions(model, frame)
     order = np.argsort(-parts, axis=1, kind="stable")
@@ -84,11 +90,11 @@ def reasons(model: RiskModel, frame: pd.DataFrame, stale_feeds: Sequence[str] = 
     return found
 
 
-def _reason(feature: Feature, record: dict[str, object], contribution: float) -> Reason | None:
-    value = record[feature.name]
-    present = isinstance(value, float) and np.isfinite(value) and value > 0.0
+def _reason(feature: Feature, record: Mapping[Hashable, Any], contribution: float) -> Reason | None:
+    raw = record[feature.name]
+    value = raw if isinstance(raw, float) and np.isfinite(raw) else 0.0
+    present = value > 0.0
     if present:
-        assert isinstance(value, float)
         place = int(value)
         text = feature.words.format(
             value=value,

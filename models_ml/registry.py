@@ -12,7 +12,8 @@ from governance.use_cases import UseCase
 from models_ml.judge import CalibrationPoint, Figure, calibration_error
 from models_ml.split import TemporalSplit, temporal_split
 
-# How many of the last complete months a model is judged on. They overlap, so more would add rows but few events.
+# How many of the last complete months a model is judged on. They overlap, so more would add rows but few
+# events.
 TEST_MONTHS = 1
 
 
@@ -41,7 +42,9 @@ class ModelVersion:
 
 
 def current_model(warehouse: duckdb.DuckDBPyConnection, use_case: str, as_of_month: date) -> ModelVersion:
-    """Return the model to score `as_of_month` with: the latest trained on nothing after it. Raises `NoModelError`."""
+    """Return the model to score `as_of_month` with: the latest trained on nothing after it. Raises
+    `NoModelError`.
+    """
     row = warehouse.execute(
         """
         select model_version, trained_as_of, sha256
@@ -54,8 +57,8 @@ def current_model(warehouse: duckdb.DuckDBPyConnection, use_case: str, as_of_mon
     ).fetchone()
     if row is None:
         raise NoModelError(
-            f"{use_case}: no model was trained as of {as_of_month:%Y-%m} or before; a later one would know what came "
-            "after. Train one first."
+            f"{use_case}: no model was trained as of {as_of_month:%Y-%m} or before; a later one would know "
+            "what came after. Train one first."
         )
     return ModelVersion(use_case, *row)
 

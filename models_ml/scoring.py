@@ -45,10 +45,11 @@ SCORE_EDGES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 1.0)
 def score_month(
     zone: AnalyticsZone, use_case: UseCase, as_of_month: date, night: date, retention_rule: RetentionRule
 ) -> ScoringReport:
-    """Score every eligible household of `as_of_month` with the current model; replace that partition of `risk.scores`.
+    """Score every eligible household of `as_of_month` with the current model; replace that partition of
+    `risk.scores`.
 
-    Raises `RetentionExpiredError`, `NoModelError`, `ModelArtefactError`, `PurposeError`, or `EmptyCohortError`; then
-    nothing is written.
+    Raises `RetentionExpiredError`, `NoModelError`, `ModelArtefactError`, `PurposeError`, or
+    `EmptyCohortError`; then nothing is written.
     """
     refuse_if_expired(retention_rule, as_of_month, night)
     with zone.warehouse() as warehouse:

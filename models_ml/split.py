@@ -22,7 +22,8 @@ class TemporalSplit:
 
 
 def temporal_split(months: Sequence[date], horizon_months: int, test_count: int) -> TemporalSplit:
-    """Split complete `months`: the last `test_count` to test; to train, those whose label windows end before the first of them.
+    """Split complete `months`: the last `test_count` to test; to train, those whose label windows end
+    before the first of them.
 
     Raises `NotEnoughHistoryError` if nothing is left to train on.
     """
@@ -31,10 +32,28 @@ def temporal_split(months: Sequence[date], horizon_months: int, test_count: int)
     train = [month for month in ordered if test and add_months(month, horizon_months) <= test[0]]
     if not train:
         raise NotEnoughHistoryError(
-            f"{len(ordered)} complete months do not reach for {test_count} test month(s) and a gap of {horizon_months} "
-            "months. Make the features of earlier months, or wait."
+            f"{len(ordered)} complete months do not reach for {test_count} test month(s) and a gap of "
+            f"{horizon_months} months. Make the features of earlier months, or wait."
         )
     return TemporalSplit(tuple(train), tuple(test))
+
+
+def rolling_splits(
+    months: Sequence[date], horizon_months: int, step_months: int, least_train: int
+) -> list[TemporalSplit]:
+    """Split complete `months` again and again: the last as the test month, then every `step_months` before
+    it.
+
+    Each split trains only on its own past, with the gap, and on at least `least_train` months; oldest test
+    month first.
+    """
+    ordered = sorted(months)
+    splits = []
+    for test in ordered[::-1][::step_months]:
+        train = [month for month in ordered if add_months(month, horizon_months) <= test]
+        if len(train) >= least_train:
+            splits.append(TemporalSplit(tuple(train), (test,)))
+    return splits[::-1]
 
 
 def later_half(months: Sequence[date]) -> list[date]:

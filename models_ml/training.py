@@ -1,4 +1,6 @@
-"""Training: judge on a temporal split, fit on everything that is complete, keep the artefact with its version."""
+"""Training: judge on a temporal split, fit on everything that is complete, keep the artefact with its
+version.
+"""
 
 from __future__ import annotations
 
@@ -64,8 +66,9 @@ def train_risk_model(
 ) -> TrainingReport:
     """Train on the months whose labels are complete by `as_of_month`, judge on a temporal split, record both.
 
-    The version is a hash of data, features, parameters and library: the same data gives the same version and the same
-    scores, and is not trained twice. Raises `PurposeError`, `NotEnoughHistoryError`, or `EmptyCohortError`.
+    The version is a hash of data, features, parameters and library: the same data gives the same version
+    and the same scores, and is not trained twice. Raises `PurposeError`, `NotEnoughHistoryError`, or
+    `EmptyCohortError`.
     """
     features = features_of(use_case, read_features())
     rows, months = labelled_rows(zone, use_case, features, as_of_month)
@@ -117,29 +120,41 @@ def labelled_rows(
         months = [month for month in complete_months(warehouse, use_case, as_of_month) if month in made]
         if not months:
             raise NotEnoughHistoryError(
-                f"{use_case.use_case}: no month has a complete label by {as_of_month:%Y-%m}. Wait until one has."
+                f"{use_case.use_case}: no month has a complete label by {as_of_month:%Y-%m} yet."
             )
         cohort = read_cohort(warehouse, use_case, features, months)
         return with_labels(warehouse, use_case, cohort, months), months
 
 
-def scores_on_test_months(
-    rows: pd.DataFrame, use_case: UseCase, features: Sequence[Feature], parameters: ModelParameters
-) -> tuple[TemporalSplit, pd.DataFrame, dict[str, Floats]]:
-    """Fit model and baselines on the past of the temporal split; return it, its test rows and each ranking's scores."""
-    months = [timestamp.date() for timestamp in sorted(pd.to_datetime(rows["as_of_month"].unique()))]
-    split = temporal_split(months, use_case.horizon_months, TEST_MONTHS)
+def scores_after(
+    rows: pd.DataFrame,
+    split: TemporalSplit,
+    use_case: UseCase,
+    features: Sequence[Feature],
+    parameters: ModelParameters,
+    *,
+    is_calibrated: bool,
+) -> tuple[pd.DataFrame, dict[str, Floats]]:
+    """Fit model and baselines on the past of `split`; return the rows of its test months and each
+    ranking's scores.
+
+    Without calibration the order is the same and the fit four times as quick.
+    """
     train, test = rows[_is_in(rows, split.train_months)], rows[_is_in(rows, split.test_months)]
-    later = _is_in(train, later_half(split.train_months))
+    later = _is_in(train, later_half(split.train_months)) if is_calibrated else None
     model = fit_model(train, features, parameters, use_case.seed, later)
-    return split, test, {MODEL: model.score(test), **baseline_scores(train, test, features, parameters)}
+    return test, {MODEL: model.score(test), **baseline_scores(train, test, features, parameters)}
 
 
 def evaluate(
     rows: pd.DataFrame, use_case: UseCase, features: Sequence[Feature], parameters: ModelParameters
 ) -> Evaluation:
-    """Judge the model and its baselines on months after those they were fitted on, with a gap of the horizon."""
-    split, test, scores = scores_on_test_months(rows, use_case, features, parameters)
+    """Judge the model and its baselines on months after those they were fitted on, with a gap of the
+    horizon.
+    """
+    months = [timestamp.date() for timestamp in sorted(pd.to_datetime(rows["as_of_month"].unique()))]
+    split = temporal_split(months, use_case.horizon_months, TEST_MONTHS)
+    test, scores = scores_after(rows, split, use_case, features, parameters, is_calibrated=True)
     figures = [
         figure for name, values in scores.items() for figure in judge(name, test, values, use_case.seed)
     ]

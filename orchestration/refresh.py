@@ -7,16 +7,19 @@ where its last committed step ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from orchestration.bridge.jobs import job_name, waiting_ranges
+from bridge.zone import CouncilZone
+from orchestration.bridge.jobs import job_name, sealing_keys, waiting_ranges
 
 from orchestration.instance import prepare_instance
+from orchestration.names import loaded_key
 from orchestration.night import night_config
 from orchestration.partition_ranges import range_tags
 from stores.home import Home
@@ -37,18 +40,34 @@ class Step:
 
 
 def bridge_steps(home: Home, night: date, announce: Callable[[str], None]) -> Iterator[Step]:
-    """Run the bridge's job of each feed over the deliveries that wait. The gazetteer is first in the alphabet and in need."""
+    """Run the bridge's job of each feed over the deliveries that wait."""
     prepare_instance(home)
     from orchestration.bridge.council import Council
     from orchestration.bridge.definitions import defs
 
+    # The analytics zone will need dbt's manifest: parsing takes a process of its own and as long as loading a feed.
+    _parse_dbt_meanwhile(home)
     zone = Council().zone()
     with dg.DagsterInstance.get() as instance:
         _close_orphans(instance)
+        blocked = set()
+        # All feeds are loaded before any is pseudonymised: addresses of all are matched in one go, and the gazetteer that
+        # they are matched against is the newest.
         for feed in zone.contracts:
-            for first, last in waiting_ranges(instance, zone, feed):
-                announce(f"bridge: {feed}")
-                yield _run(defs, instance, job_name(feed), night, tags=range_tags(first, last))
+            for tags in _waiting(instance, zone, feed):
+                announce(f"{feed}: load and check")
+                step = _run(defs, instance, job_name(feed), night, tags=tags, assets=[loaded_key(feed)])
+                blocked |= set() if step.succeeded else {feed}
+                yield step
+        for feed in zone.contracts:
+            for tags in _waiting(instance, zone, feed) if feed not in blocked else ():
+                announce(f"{feed}: pseudonymise and seal")
+                yield _run(defs, instance, job_name(feed), night, tags=tags, assets=sealing_keys(zone.contracts[feed]))
+
+
+def _waiting(instance: dg.DagsterInstance, zone: CouncilZone, feed: str) -> Iterator[dict[str, str]]:
+    for first, last in waiting_ranges(instance, zone, feed):
+        yield range_tags(first, last)
 
 
 def analytics_steps(home: Home, night: date, announce: Callable[[str], None]) -> Iterator[Step]:
@@ -67,6 +86,12 @@ def analytics_steps(home: Home, night: date, announce: Callable[[str], None]) ->
                 return
 
 
+def _parse_dbt_meanwhile(home: Home) -> None:
+    from orchestration.analytics.dbt import prepare_manifest
+
+    threading.Thread(target=prepare_manifest, args=(home,), name="dbt parse").start()
+
+
 def _run(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
@@ -75,12 +100,14 @@ def _run(
     *,
     tags: dict[str, str],
     partition_key: str | None = None,
+    assets: Sequence[dg.AssetKey] | None = None,
 ) -> Step:
     result = defs.resolve_job_def(job).execute_in_process(
         instance=instance,
         run_config={**night_config(night), "loggers": QUIET},
         tags={**tags, "doorstep/night": night.isoformat()},
         partition_key=partition_key,
+        asset_selection=assets,
         raise_on_error=False,
     )
     failures = tuple(_failure_text(event) for event in result.all_events if event.is_step_failure)

@@ -75,6 +75,8 @@ def in_memory_connection() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:")
     duckdb_extensions.import_extension("httpfs", con=connection)
     connection.execute("load httpfs")
+    # What does not fit in memory is spilled to disk, in clear unless said otherwise.
+    connection.execute("set temp_file_encryption = true")
     return connection
 
 

@@ -1,24 +1,24 @@
-"""The monthly hazard of a homelessness duty: competing routes, their log-hazard effects, intercepts, and the
-oracle.
+"""The monthly hazard of a homelessness duty: competing routes, effects, intercepts, and the oracle.
 
 Effects from feeds.md: earlier case within 3 years +1.6, domestic abuse +1.5, arrears above 8 weeks +1.4,
-liability order +0.7, head under 35 +0.6, lone parent +0.7, moved within 12 months +0.5, private rent +2.3 and
-social +1.0 over owner, household frailty SD 0.6. Published rate: 13.2 duties per 1,000 households a year.
-Assumed: the routes' shares (domestic abuse, family and institution near H-CLIC's reasons; section 21 and the
-private part of the arrears route together near the published 24.5 % end of a private tenancy), a
-mental-health contact +0.6, possession proceedings +0.3, and how fast arrears and abuse episodes start and
-end. Effects of feeds that are not made yet (rent over LHA, child in need, school absence) are left out; they
-come with their feeds.
+liability order +0.7, head under 35 +0.6, lone parent +0.7, moved within 12 months +0.5, private rent +2.3
+and social +1.0 over owner, household frailty SD 0.6. Published rate: 13.2 duties per 1,000 households a
+year. Assumed: the routes' shares (domestic abuse, family and institution near H-CLIC's reasons; section
+21 and the private part of the arrears route together near the published 24.5 % end of a private tenancy),
+a mental-health contact +0.6, possession proceedings +0.3, half the tenure effect on family and
+institution, how fast arrears and abuse episodes start and end. Effects of feeds that are not made yet
+(rent over LHA, child in need, school absence) are left out; they come with their feeds.
 
 The **oracle** is the probability of a duty within the next months, given the state at the month's start:
-tenure, ages, frailty, earlier cases, and where arrears and abuse episodes stand. What leaves no trace before
-the duty (a section 21 notice, a family quarrel) counts at its expected rate. Tenure, ages and the like are
-held as they stand; episodes run on, start and end, households move and leave as their chances say.
+tenure, ages, frailty, earlier cases, and where arrears and abuse episodes stand. What leaves no trace
+before the duty (a section 21 notice, a family quarrel) counts at its expected rate. Tenure, ages and the
+like are held as they stand; episodes run on, start and end, households move and leave as their chances
+say.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from synthetic.properties import PRIVATE
 
 ARREARS, SECTION_21, FAMILY_EXCLUSION, DOMESTIC_ABUSE, INSTITUTION, OTHER = range(6)
 ROUTES = ("arrears", "section_21", "family_exclusion", "domestic_abuse", "institution", "other")
-ROUTE_SHARES = np.array([0.20, 0.19, 0.24, 0.14, 0.09, 0.14])
+ROUTE_SHARES = np.array([0.20, 0.18, 0.24, 0.14, 0.09, 0.15])
 DUTIES_PER_HOUSEHOLD_YEAR = 13.2 / 1000
 HORIZONS = (1, 3, 6, 9)
 BLOCKED_MONTHS = 6
@@ -37,6 +37,7 @@ CASE_WITHIN_3_YEARS, MOVED_WITHIN_12_MONTHS, HEAD_UNDER_35, LONE_PARENT = 1.6, 0
 ABUSE, ARREARS_OVER_8_WEEKS, LIABILITY_ORDER = 1.5, 1.4, 0.7
 MENTAL_HEALTH, POSSESSION = 0.6, 0.3
 
+_BLOCK = 4096
 # By months since the episode began.
 _NEVER = -np.inf
 ARREARS_PROFILE = np.array(
@@ -74,6 +75,10 @@ class Situation:
     """Monthly chance of leaving the district."""
     move_rate: np.ndarray
     """Monthly chance of moving inside it."""
+
+    def of(self, rows: slice) -> Situation:
+        """The same for some households only."""
+        return Situation(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     @property
     def moved(self) -> np.ndarray:
@@ -141,9 +146,11 @@ def route_log_effects(situation: Situation) -> np.ndarray:
     logs = np.full((len(common), len(ROUTES)), -np.inf)
     logs[:, ARREARS] = common + _at_age(ARREARS_PROFILE, situation.arrears_age)
     logs[:, SECTION_21] = np.where(situation.tenure == PRIVATE, common, -np.inf)
-    logs[:, FAMILY_EXCLUSION] = np.where(situation.young_adult, common, -np.inf)
+    # A quarrel at home or a discharge depends less on who owns the home: half the tenure effect (assumed).
+    by_half = common - TENURE_EFFECT[situation.tenure] / 2
+    logs[:, FAMILY_EXCLUSION] = np.where(situation.young_adult, by_half, -np.inf)
     logs[:, DOMESTIC_ABUSE] = common + _at_age(ABUSE_PROFILE, situation.abuse_age)
-    logs[:, INSTITUTION] = np.where(situation.single_man, common, -np.inf)
+    logs[:, INSTITUTION] = np.where(situation.single_man, by_half, -np.inf)
     logs[:, OTHER] = common
     logs[situation.blocked_months > 0] = -np.inf
     return logs
@@ -182,11 +189,23 @@ def find_intercepts(logs: np.ndarray) -> np.ndarray:
 
 def oracle(situation: Situation, intercepts: np.ndarray) -> np.ndarray:
     """Return the true probability of a duty within the next 1, 3, 6 and 9 months, households x `HORIZONS`."""
+    households = len(situation.tenure)
+    if not households:
+        return np.empty((0, len(HORIZONS)))
+    # In blocks that stay in the processor's cache: three times as fast at 60,000 households.
+    blocks = [
+        _oracle_of_block(situation.of(slice(first, first + _BLOCK)), intercepts)
+        for first in range(0, households, _BLOCK)
+    ]
+    return np.concatenate(blocks)
+
+
+def _oracle_of_block(situation: Situation, intercepts: np.ndarray) -> np.ndarray:
     common = situation.log_effects()
     households = len(common)
     lasting = np.zeros(households)
     happened = np.zeros(households)
-    open_logs = route_log_effects(_unblocked(situation))
+    open_logs = route_log_effects(replace(situation, blocked_months=np.zeros_like(situation.blocked_months)))
     for route in (SECTION_21, FAMILY_EXCLUSION, INSTITUTION, OTHER):
         lasting += np.exp(open_logs[:, route] + intercepts[route])
     arrears = _Episode.begin(
@@ -221,9 +240,7 @@ def oracle(situation: Situation, intercepts: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _Episode:
-    """Where each household may stand in an episode, as probabilities: column 0 outside one, column a + 1 at
-    age a.
-    """
+    """Where each household may stand, as probabilities: row 0 outside one, row a + 1 at age a."""
 
     standing: np.ndarray
     start: np.ndarray
@@ -237,32 +254,27 @@ class _Episode:
         cls, age: np.ndarray, start: np.ndarray, logs: np.ndarray, profile: np.ndarray, ending: np.ndarray
     ) -> _Episode:
         households = len(age)
-        standing = np.zeros((households, len(profile) + 1))
-        standing[np.arange(households), np.minimum(age, len(profile) - 1) + 1] = 1.0
-        duty = -np.expm1(-np.exp(logs[:, None] + profile))
-        return cls(standing, start, duty, ending, np.zeros(households))
+        standing = np.zeros((len(profile) + 1, households))
+        standing[np.minimum(age, len(profile) - 1) + 1, np.arange(households)] = 1.0
+        duty = -np.expm1(-np.exp(logs + profile[:, None]))
+        return cls(standing, start, duty, ending[:, None], np.zeros(households))
 
     def advance(self, free: np.ndarray) -> None:
         """Run one month: duty (its chance times `free`), then end or go on; outside one may begin."""
-        outside, inside = self.standing[:, 0].copy(), self.standing[:, 1:]
-        events = inside * np.minimum(self.duty * free[:, None], 1.0)
-        self.happens = events.sum(axis=1)
-        inside -= events
-        ends = inside * self.ending
-        stays = inside - ends
-        self.standing[:, 0] = outside * (1 - self.start) + ends.sum(axis=1)
-        last = stays[:, -1].copy()
-        self.standing[:, 2:] = stays[:, :-1]
-        self.standing[:, -1] += last
-        self.standing[:, 1] = outside * self.start
-        self.standing /= np.maximum(1 - self.happens, 1e-12)[:, None]
+        outside, inside = self.standing[0], self.standing[1:]
+        events = inside * np.minimum(self.duty * free, 1.0)
+        self.happens = events.sum(axis=0)
+        left = inside - events
+        ends = left * self.ending
+        stays = left - ends
+        after = np.empty_like(self.standing)
+        after[0] = outside * (1 - self.start) + ends.sum(axis=0)
+        after[1] = outside * self.start
+        after[2:] = stays[:-1]
+        after[-1] += stays[-1]
+        after /= np.maximum(1 - self.happens, 1e-12)
+        self.standing = after
 
 
 def _at_age(profile: np.ndarray, age: np.ndarray) -> np.ndarray:
     return np.where(age < 0, -np.inf, profile[np.clip(age, 0, len(profile) - 1)])
-
-
-def _unblocked(situation: Situation) -> Situation:
-    fields = dict(vars(situation))
-    fields["blocked_months"] = np.zeros_like(situation.blocked_months)
-    return Situation(**fields)

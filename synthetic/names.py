@@ -17,9 +17,8 @@ NAMES_FILE = Path(__file__).with_name("names.yaml")
 OLDER_BEFORE, YOUNGER_FROM = 1957, 1986
 FORENAME_TYPE, SURNAME_TYPE = "U16", "U28"
 _DOUBLE_BARRELLED_SHARE = 0.03  # assumed
-# Weight of rank r is 1 / (r + shift) ** power. Assumed; the top surname then names 1.2 % of families, as in
-# England.
-_COMMON_SURNAMES, _RARE_SURNAMES, _FORENAMES = (12.0, 0.9), (2.7, 0.35), (2.7, 0.7)
+# Weight of rank r: 1 / (r + shift) ** power. Assumed; the top surname then names about 1 % of people.
+_COMMON_SURNAMES, _RARE_SURNAMES, _FORENAMES = (12.0, 0.9), (2.7, 0.15), (2.7, 0.7)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """dbt-duckdb plugin: attach the encrypted warehouse with its key bound, and hold its writer lock.
 
-dbt-duckdb would write the key into the text of an ATTACH statement, and its `extensions` setting would go to the
-network for the writing cipher. Both happen here instead, offline and with nothing to leak.
+dbt-duckdb would write the key into the text of an ATTACH statement, and its `extensions` setting would go
+to the network for the writing cipher. Both happen here instead, offline and with nothing to leak.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ KEY_VARIABLE = "DBT_ENV_SECRET_WAREHOUSE_KEY"
 class Plugin(BasePlugin):
     """Attaches the warehouse as `warehouse` for the whole life of the process."""
 
-    def initialize(self, plugin_config: dict[str, Any]) -> None:
+    def initialize(self, plugin_config: dict[str, Any]) -> None:  # noqa: ARG002 - dbt-duckdb's signature
         self._held = ExitStack()
         atexit.register(self._held.close)
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Attach the warehouse. Raises `StoreUnreadableError` if path or key is not given, or the key is wrong."""
+        """Attach the warehouse. Raises `StoreUnreadableError` if path or key is not given, or the key is
+        wrong.
+        """
         for variable in (PATH_VARIABLE, KEY_VARIABLE):
             if not os.environ.get(variable):
                 raise StoreUnreadableError(

@@ -1,7 +1,6 @@
 """dbt: staging → intermediate → marts over the encrypted warehouse, as Dagster assets and checks."""
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -21,7 +20,7 @@ from orchestration.analytics.months import record_months_made
 from orchestration.analytics.partitions import as_of_months, month_of
 from orchestration.analytics.records import WHEN_CHECKED
 from stores.analytics import AnalyticsZone
-from stores.encrypted import storage_key
+from stores.encrypted import storage_key, writer_lock
 from stores.files import written_atomically
 from stores.home import Home
 
@@ -30,6 +29,8 @@ SOURCES = PROJECT / "models" / "staging" / "_sources.yml"
 
 WAREHOUSE_PATH_VARIABLE = "DOORSTEP_WAREHOUSE"
 WAREHOUSE_KEY_VARIABLE = "DBT_ENV_SECRET_WAREHOUSE_KEY"
+FIRST_MONTH_VARIABLE = "DOORSTEP_FIRST_MONTH"
+LAST_MONTH_VARIABLE = "DOORSTEP_LAST_MONTH"
 
 # Staging is made whole each night; everything else has a partition for each `as_of_month`.
 WHOLE = "doorstep.staging"
@@ -54,9 +55,10 @@ class DoorstepTranslator(DagsterDbtTranslator):
 
 
 @contextmanager
-def warehouse_environment(zone: AnalyticsZone) -> Iterator[None]:
-    """Give dbt's process the warehouse's path and key while the block runs; dbt takes the writer's lock itself."""
+def warehouse_environment(zone: AnalyticsZone, more: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Give dbt's process the warehouse's path and key, and `more`, while the block runs; dbt takes the writer's lock itself."""
     given = {
+        **(more or {}),
         WAREHOUSE_PATH_VARIABLE: str(zone.home.warehouse_db),
         WAREHOUSE_KEY_VARIABLE: storage_key(zone.keys, "warehouse"),
         "DBT_TARGET_PATH": str(zone.home.dbt_target),
@@ -80,6 +82,11 @@ def prepare_manifest(home: Home) -> Path:
 
     A code location needs it before anything has run, on a fresh clone too. Parsing opens no store and needs no key.
     """
+    with writer_lock(home.dbt_target / "manifest.json"):
+        return _parsed_manifest(home)
+
+
+def _parsed_manifest(home: Home) -> Path:
     manifest = home.dbt_target / "manifest.json"
     stamp = home.dbt_target / "manifest.sha256"
     contracts = read_contracts()
@@ -143,9 +150,8 @@ def dbt_assets_of(manifest: Path) -> list[dg.AssetsDefinition]:
     def monthly(context: dg.AssetExecutionContext, dbt: DbtCliResource, data_centre: DataCentre) -> Iterator[Any]:
         zone = data_centre.zone()
         months = context.partition_key_range
-        variables = {"first_month": months.start, "last_month": months.end}
-        with warehouse_environment(zone):
-            yield from dbt.cli(["build", "--vars", json.dumps(variables), *WITHOUT_UNIT_TESTS], context=context).stream()
+        with warehouse_environment(zone, {FIRST_MONTH_VARIABLE: months.start, LAST_MONTH_VARIABLE: months.end}):
+            yield from dbt.cli(["build", *WITHOUT_UNIT_TESTS], context=context).stream()
         record_months_made(zone, read_contracts(), [month_of(key) for key in context.partition_keys])
 
     return [whole, monthly]

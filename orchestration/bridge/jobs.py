@@ -23,16 +23,19 @@ def job_name(feed: str) -> str:
 
 def feed_job(contract: FeedContract) -> UnresolvedAssetJobDefinition:
     """The job that takes the waiting deliveries of one feed from the inbox to sealed packages."""
-    keys = [loaded_key(contract.feed), pseudonymised_key(contract.feed)]
-    if contract.holds_people:
-        keys.append(addressed_key(contract.feed))
     return dg.define_asset_job(
         job_name(contract.feed),
-        selection=dg.AssetSelection.assets(*keys),
+        selection=dg.AssetSelection.assets(loaded_key(contract.feed), *sealing_keys(contract)),
         partitions_def=deliveries_of(contract.feed),
         description=f"Load, check, pseudonymise and seal the {contract.feed} deliveries that wait.",
         tags={"zone": "council", "feed": contract.feed},
     )
+
+
+def sealing_keys(contract: FeedContract) -> list[dg.AssetKey]:
+    """The assets that take checked rows to sealed packages."""
+    addressed = [addressed_key(contract.feed)] if contract.holds_people else []
+    return [*addressed, pseudonymised_key(contract.feed)]
 
 
 def waiting_ranges(instance: dg.DagsterInstance, zone: CouncilZone, feed: str) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
-"""Bad input, one kind a delivery: the message names file, row, rule and remedy and no value, and the rest goes on.
+"""Bad input: each message names file, row, rule and remedy and no value, and the good rest goes on.
 
-The files are small enough to be read here. Every person is called Zebraworth, so that a name in a message is seen.
+The files are small enough to be read here. Everybody is called Zebraworth, so that a name in a message shows.
 All bad deliveries lie in the inbox together and are loaded in one go, as they would be on a bad night.
 """
 
@@ -22,8 +22,10 @@ ACCOUNTS = (
     "account_ref,lead_liab_pos,party_ref,lead_liab_title,lead_liab_name,date_of_birth,uprn,addr1,addr2,addr3,"
     "postcode,for_addr1,for_postcode,occupation_date,vacation_date,discount_code,band,ctr_ind\n"
 )
-GOOD_1 = "CANARY001,1,P1,Ms,ZEBRAWORTH Zoë,,100001,1 Canary Row,,Quarrytown,ZZ1 1AA,,,01/04/2020,2099-12-31,SPD,A,N\n"
-GOOD_2 = "CANARY002,1,P2,Mr,ZEBRAWORTH Zed,,100002,2 Canary Row,,Quarrytown,ZZ1 1AA,,,2021-05-06,,NONE,B,Y\n"
+GOOD_1 = (
+    "CANARY001,1,P1,Ms,ZEBRAWORTH Zoë,,100001,1 Canary Row,,Town,ZZ1 1AA,,,01/04/2020,2099-12-31,SPD,A,N\n"
+)
+GOOD_2 = "CANARY002,1,P2,Mr,ZEBRAWORTH Zed,,100002,2 Canary Row,,Town,ZZ1 1AA,,,2021-05-06,,NONE,B,Y\n"
 STAGES = "account_ref,stage_code,stage_date,balance\nCANARY001,SUMMONS,03/06/2024,£1234.50\n"
 
 TENANTS = (
@@ -63,6 +65,7 @@ BAD_ACCOUNTS: dict[str, str | bytes] = {
     "too few fields": ACCOUNTS + GOOD_1 + "CANARY003,1,ZEBRAWORTH\n" + GOOD_2,
     "nul": ACCOUNTS + GOOD_1 + GOOD_2.replace("Zed", "Z\0d"),
     "long field": ACCOUNTS + GOOD_1 + GOOD_2.replace("2 Canary Row", "x" * 20_000),
+    "formula": ACCOUNTS + GOOD_1 + GOOD_2.replace("2 Canary Row", "=1+1"),
     "open quotation mark": ACCOUNTS + GOOD_1 + GOOD_2.replace("2 Canary", '"2 Canary') + MANY,
     "empty": b"",
     "blank": b"\r\n \r\n",
@@ -321,6 +324,12 @@ def test_a_field_that_is_far_too_long_spoils_its_row_and_no_other(night: BadNigh
     assert night.verdict("long field").rows_accepted == 2
 
 
+def test_a_spreadsheet_formula_spoils_its_row_and_no_other(night: BadNight) -> None:
+    assert ", row 2: no field is a spreadsheet formula" in night.message("formula")
+    assert "Take the formula out of the record" in night.message("formula")
+    assert night.verdict("formula").rows_accepted == 2
+
+
 def test_a_quotation_mark_that_is_never_closed_swallows_no_row_in_silence(night: BadNight) -> None:
     verdict = night.verdict("open quotation mark")
     assert len(verdict.problems) == 1
@@ -410,7 +419,8 @@ def test_truncated_xml_is_refused_and_names_the_line(xml_night: BadNight) -> Non
 def test_good_xml_is_read_by_the_paths_of_the_contract(xml_night: BadNight) -> None:
     rows = xml_night.checked(
         "good",
-        "select case_reference, date_of_application::varchar, forename, nino, row_number from rows order by row_number",
+        "select case_reference, date_of_application::varchar, forename, nino, row_number from rows "
+        "order by row_number",
     )
     assert rows == [("CANARY1", "2024-05-01", "Zoë", None, 1), ("CANARY2", "2024-05-02", "Zoë", None, 2)]
 
@@ -483,7 +493,7 @@ def test_the_partners_formats_are_read(council: Any) -> None:
     report = council.load("housing_tenancies")
     assert report.messages == ()
     assert council.query(
-        "select lpar_tin_start_date::varchar, lpar_tin_end_date, ltcy_tty_code, weekly_rent, lpar_per_forename "
-        "from checked_housing_tenancies__tenants"
+        "select lpar_tin_start_date::varchar, lpar_tin_end_date, ltcy_tty_code, weekly_rent, "
+        "lpar_per_forename from checked_housing_tenancies__tenants"
     ) == [("2020-01-01", None, "SEC", 1098.5, "Zoë")]
     assert council.query("select laca_balance from checked_housing_tenancies__arrears_actions") == [(1234.5,)]

@@ -16,7 +16,8 @@ from linkage.people import PeopleReport, resolve_people
 from stores.analytics import AnalyticsZone
 from stores.home import Home
 
-# record, feed, forename, surname, birth date, NINO, UPRN, postcode, forwarding UPRN, partner's person reference
+# record, feed, forename, surname, birth date, NINO, UPRN, postcode, forwarding UPRN, partner's person
+# reference
 RECORDS = """
 r01 housing      Frederick  Hartnoll    1961-03-04  AB123456C  1001  AB12CD  -     H1
 r02 council_tax  F          Hartnoll    -           -          1001  AB12CD  -     C1
@@ -87,13 +88,17 @@ def people_of(zone: AnalyticsZone) -> dict[str, str]:
 
 
 def strangers(count: int) -> str:
-    """Lines of people who share nothing: without them every name in a store of 13 records would count as common."""
+    """Lines of people who share nothing: without them every name in a store of 13 records would count as
+    common.
+    """
     letters = "abcdefghij"
     names = [
         "".join(letters[int(digit)] for digit in f"{number * 7919 % 100_000:05d}") for number in range(count)
     ]
     return "".join(
-        f"s{number:04d} council_tax {name} {name[::-1]}{name} - - {90_000 + number} ZZ{number % 100}9ZZ - X{number}\n"
+        f"s{number:04d} council_tax {name} {name[::-1]}{name} "
+        f"- - {90_000 + number} ZZ{number % 100}9ZZ - X{number}"
+        "\n"
         for number, name in enumerate(names)
     )
 
@@ -163,7 +168,10 @@ def test_a_person_keeps_their_id_when_a_record_is_added(zone: AnalyticsZone) -> 
 
 
 def test_a_merge_is_written_in_the_history(tmp_path: Path) -> None:
-    apart = "r41 council_tax Ottoline Quickfall - - 3003 AB56GH - C2\nr42 council_tax Ottoline Quickfall - - 4004 AB78JK - C3\n"
+    apart = (
+        "r41 council_tax Ottoline Quickfall - - 3003 AB56GH - C2\n"
+        "r42 council_tax Ottoline Quickfall - - 4004 AB78JK - C3\n"
+    )
     zone = zone_with(tmp_path, apart)
     resolve_people(zone)
     before = people_of(zone)

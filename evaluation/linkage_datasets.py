@@ -1,7 +1,8 @@
 """Linkage on people no one here made: clear-text Splink and Doorstep's link keys beside each other.
 
-The link keys are the county's: same encoding, same comparisons, same kind of blocking. Only the weights are fitted to
-each table (by expectation maximisation on its own link keys), since they depend on how the table was kept.
+The link keys are the county's: same encoding, same comparisons, same kind of blocking. Only the weights are
+fitted to each table (by expectation maximisation on its own link keys), since they depend on how the table
+was kept.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ BLOCKING_TOKENS = (
     "surname_postcode",
     "surname_uprn",
     "forename_uprn",
-    "forename_outward_code",
-    "surname_outward_code",
-    "birth_date_outward_code",
+    "forename_postcode_start",
+    "surname_postcode_start",
+    "birth_date_postcode_start",
     "name_starts_birth_year",
     "nino",
     "nhs_number",
@@ -84,7 +85,8 @@ class PassingKeys:
 
 
 def evaluate_dataset(dataset: Dataset) -> dict[str, Any]:
-    """Return {"dataset", "clear": {precision, recall, f1}, "pseudonymised": {…}} and what else describes the run.
+    """Return {"dataset", "clear": {precision, recall, f1}, "pseudonymised": {…}} and what else describes the
+    run.
 
     Each side is taken at its own best threshold. Raises `DatasetError` if the data set is not to be had.
     """
@@ -94,7 +96,8 @@ def evaluate_dataset(dataset: Dataset) -> dict[str, Any]:
 
 
 def evaluate_file(path: Path, truth_column: str, mapping: Mapping[str, str]) -> dict[str, Any]:
-    """As `evaluate_dataset`, for anybody's own table of people. `mapping`: identity column → the file's column.
+    """As `evaluate_dataset`, for anybody's own table of people. `mapping`: identity column → the file's
+    column.
 
     Raises `DatasetError` on a column that is not there.
     """
@@ -111,12 +114,13 @@ def _evaluate(table: PeopleTable, model: ClearModel, *, standardised: bool) -> d
         "true_pairs": pairs_within(_truth(table)),
         "clear": _described(clear),
         "pseudonymised": _described(pseudonymised),
-        "f1_difference": pseudonymised.figures.f1 - clear.figures.f1,
     }
 
 
 def pseudonymised_pairs(table: PeopleTable) -> pa.Table:
-    """Encode `table` under passing keys, train on its link keys, return record_ref_l, record_ref_r, match_weight."""
+    """Encode `table` under passing keys, train on its link keys, return record_ref_l, record_ref_r,
+    match_weight.
+    """
     keys = PassingKeys()
     link_keys = encode_link_keys(table.records, keys, FIRST_EPOCH)
     extra: list[str] = []
@@ -165,7 +169,9 @@ def _plan(table: PeopleTable, link_keys: pa.Table) -> TrainingPlan:
 
 
 def settled_home_comparison(link_keys: pa.Table) -> ComparisonCreator:
-    """Compare homes where no forwarding address is known: same property, same postcode, same outward code, else."""
+    """Compare homes where no forwarding address is known: same property, same postcode, same outward code,
+    else.
+    """
     held = [token for token in ("uprn", "postcode", "outward_code") if _held(link_keys, token)]
     return comparison(
         "home",

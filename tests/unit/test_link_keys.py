@@ -1,0 +1,228 @@
+"""What link keys keep of an identity, what they hide, and that only the key decides."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from bridge.link_keys import _keyed_digests, encode_link_keys, encode_tokens
+from exchange.link_key_schema import FILTER_BITS, FILTER_COLUMNS, FIRST_EPOCH, LINK_KEY_SCHEMA, TOKEN_COLUMNS
+from stores.keys import FileKeys, KeyUnavailableError
+
+
+@dataclass(frozen=True)
+class FixedKeys:
+    """Root keys that differ by name and council."""
+
+    council: str = "one"
+
+    def root(self, name: str) -> bytes:
+        return hashlib.sha256(f"{self.council}/{name}".encode()).digest()
+
+
+PERSON = {
+    "forename": "Frederick",
+    "surname": "Hartnoll",
+    "date_of_birth": date(1961, 3, 4),
+    "nino": "AB123456C",
+    "uprn": "1001",
+    "postcode": "AB1 2CD",
+    "partner_person_reference": "P1",
+}
+
+
+def encode(
+    *people: dict[str, Any], epoch: int = FIRST_EPOCH, council: str = "one", feed: str = "housing"
+) -> pa.Table:
+    rows = [{"record_ref": f"r{number}", **person} for number, person in enumerate(people)]
+    columns = {
+        name: [row.get(name) for row in rows] for name in dict.fromkeys(key for row in rows for key in row)
+    }
+    return encode_link_keys(pa.table(columns), FixedKeys(council), epoch, feed=feed)
+
+
+def filters(link_keys: pa.Table) -> np.ndarray:
+    return np.stack([link_keys[column].to_numpy() for column in FILTER_COLUMNS], axis=1)
+
+
+def distance(link_keys: pa.Table) -> float:
+    """Share of filter bits in which the first two records differ."""
+    first, second = filters(link_keys)[:2]
+    return float(np.bitwise_count(first ^ second).sum()) / FILTER_BITS
+
+
+def shared_tokens(link_keys: pa.Table, one: int = 0, other: int = 1) -> set[str]:
+    columns = {column: link_keys[column].to_pylist() for column in TOKEN_COLUMNS}
+    return {
+        column.removesuffix("_token")
+        for column, values in columns.items()
+        if values[one] is not None and values[one] == values[other]
+    }
+
+
+def test_the_schema_is_the_one_that_both_zones_share() -> None:
+    link_keys = encode(PERSON, {"surname": "Uglow"})
+    assert link_keys.schema == LINK_KEY_SCHEMA
+    assert link_keys["record_ref"].to_pylist() == ["r0", "r1"]
+    assert link_keys["epoch"].to_pylist() == [FIRST_EPOCH] * 2
+
+
+def test_two_spellings_of_one_identity_give_the_same_keys() -> None:
+    other = PERSON | {
+        "forename": " FREDERICK ",
+        "surname": "Mr Hartnoll",
+        "nino": "ab 12 34 56",
+        "postcode": "ab12cd",
+    }
+    link_keys = encode(PERSON, other)
+    assert distance(link_keys) == 0
+    assert {column.removesuffix("_token") for column in TOKEN_COLUMNS} - shared_tokens(link_keys) == {
+        "nhs_number",
+        "phone",
+        "email",
+        "forwarding_uprn",
+        "forwarding_postcode",
+        "initial_forwarding_uprn",
+        "surname_forwarding_uprn",
+        "surname_forwarding_postcode",
+    }
+
+
+def test_similar_names_differ_in_few_bits_and_strangers_in_many() -> None:
+    near = distance(encode(PERSON, PERSON | {"forename": "Frederik"}))
+    far = distance(encode(PERSON, {"forename": "Ottoline", "surname": "Quickfall"}))
+    assert 0 < near < 0.16
+    assert far > 0.32
+
+
+def test_half_of_all_filter_bits_are_set_whatever_the_name_so_that_weight_tells_nothing() -> None:
+    link_keys = encode(
+        *({"forename": f"{a}{b}lfrith", "surname": f"{b}{a}more"} for a in "abcdefg" for b in "hijklm")
+    )
+    share = np.bitwise_count(filters(link_keys)).sum(axis=1) / FILTER_BITS
+    assert 0.2 < share.min() <= share.max() < 0.6
+
+
+def test_swapped_names_share_the_full_name_token_only_among_name_tokens() -> None:
+    swapped = {"forename": "Hartnoll", "surname": "Frederick"}
+    assert shared_tokens(encode({"forename": "Frederick", "surname": "Hartnoll"}, swapped)) == {"full_name"}
+
+
+@pytest.mark.parametrize("name", ["forename", "surname"])
+def test_no_token_stands_for_one_name_alone(name: str) -> None:
+    link_keys = encode({name: "Hartnoll"}, {name: "Hartnoll"})
+    assert shared_tokens(link_keys) == set()
+    assert all(link_keys[column].null_count == 2 for column in TOKEN_COLUMNS)
+
+
+def test_a_forwarding_address_meets_the_new_home() -> None:
+    leaving = {
+        "surname": "Uglow",
+        "forename": "T",
+        "forwarding_uprn": "2002",
+        "forwarding_postcode": "AB3 4EF",
+    }
+    arriving = {"surname": "Uglow", "forename": "Thaddeus", "uprn": "2002", "postcode": "AB34EF"}
+    link_keys = encode(leaving, arriving)
+    for forwarding, home in (
+        ("forwarding_uprn", "uprn"),
+        ("forwarding_postcode", "postcode"),
+        ("surname_forwarding_uprn", "surname_uprn"),
+        ("surname_forwarding_postcode", "surname_postcode"),
+        ("initial_forwarding_uprn", "initial_uprn"),
+    ):
+        assert link_keys[f"{forwarding}_token"][0] == link_keys[f"{home}_token"][1]
+
+
+def test_swapped_day_and_month_share_a_token_and_so_do_two_parts_of_a_date() -> None:
+    link_keys = encode(
+        {"date_of_birth": date(1961, 3, 4)},
+        {"date_of_birth": date(1961, 4, 3)},
+        {"date_of_birth": date(1961, 3, 9)},
+    )
+    assert shared_tokens(link_keys, 0, 1) == {"birth_swapped"}
+    assert shared_tokens(link_keys, 0, 2) == {"birth_year_month"}
+
+
+def test_the_first_of_january_gives_no_month_and_day_token() -> None:
+    assert (
+        shared_tokens(encode({"date_of_birth": date(1961, 1, 1)}, {"date_of_birth": date(1962, 1, 1)}))
+        == set()
+    )
+
+
+def test_a_partners_reference_means_nothing_in_another_feed() -> None:
+    here, there = encode(PERSON, feed="housing"), encode(PERSON, feed="council_tax")
+    assert here["partner_reference_token"] != there["partner_reference_token"]
+    assert here["nino_token"] == there["nino_token"]
+
+
+def test_equal_parts_in_other_columns_give_other_tokens() -> None:
+    link_keys = encode(
+        {"uprn": "12345"}, {"phone": "12345", "partner_person_reference": "12345", "postcode": "12345"}
+    )
+    tokens = [link_keys[column][row].as_py() for column in TOKEN_COLUMNS for row in (0, 1)]
+    present = [token for token in tokens if token is not None]
+    assert len(present) == len(set(present))
+
+
+@pytest.mark.parametrize("change", [{"epoch": FIRST_EPOCH + 1}, {"council": "two"}])
+def test_another_epoch_or_council_shares_no_key(change: dict[str, Any]) -> None:
+    here, there = encode(PERSON), encode(PERSON, **change)
+    both = pa.concat_tables([here, there])
+    assert shared_tokens(both) == set()
+    assert distance(both) > 0.2
+
+
+def test_no_clear_value_is_in_the_link_keys() -> None:
+    content = repr(encode(PERSON).drop_columns(["record_ref"]).to_pylist()).lower()
+    for value in ("frederick", "hartnoll", "1961", "ab123456", "1001", "ab12cd"):
+        assert value not in content.replace("\\x", "") or value.isdigit()
+
+
+def test_missing_identities_give_null_keys_and_no_error() -> None:
+    link_keys = encode({"surname": None}, {"surname": "Unknown"})
+    assert all(link_keys[column].null_count == 2 for column in (*FILTER_COLUMNS, *TOKEN_COLUMNS))
+    assert encode_link_keys(pa.table({"record_ref": pa.array([], pa.string())}), FixedKeys(), 1).num_rows == 0
+
+
+def test_keys_do_not_depend_on_which_records_are_encoded_together() -> None:
+    others = [{"forename": f"N{number}", "surname": "Uglow", "uprn": str(number)} for number in range(50)]
+    alone, together = encode(PERSON), encode(PERSON, *others)
+    assert alone.drop_columns(["record_ref"]) == together.slice(0, 1).drop_columns(["record_ref"])
+
+
+def test_a_missing_linkage_root_stops_the_encoding(tmp_path: Any) -> None:
+    with pytest.raises(KeyUnavailableError):
+        encode_link_keys(pa.table({"record_ref": ["r"]}), FileKeys(tmp_path), FIRST_EPOCH)
+
+
+def test_digests_are_hmac_sha256() -> None:
+    assert _keyed_digests(b"k" * 32, [b"message"]) == [hmac.digest(b"k" * 32, b"message", "sha256")]
+
+
+def test_link_keys_of_a_known_identity_do_not_change_between_versions() -> None:
+    """A changed encoding needs a new epoch: this vector notices an accidental one."""
+    link_keys = encode(PERSON)
+    digest = hashlib.sha256()
+    for column in (*FILTER_COLUMNS, *TOKEN_COLUMNS):
+        digest.update(repr(link_keys[column][0].as_py()).encode())
+    assert digest.hexdigest()[:32] == KNOWN_VECTOR
+
+
+def test_attributes_get_tokens_of_their_own() -> None:
+    places = pa.chunked_array([["Devon", "devon", None]])
+    born, died = (encode_tokens([places], field, FixedKeys(), 1) for field in ("birth_place", "death_place"))
+    assert born[0] != born[1]
+    assert born[2].as_py() is None
+    assert born[0] != died[0]
+
+
+KNOWN_VECTOR = "0"

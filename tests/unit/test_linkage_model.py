@@ -1,0 +1,76 @@
+"""The reviewed model: what the repository promises about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from exchange.link_key_schema import TOKEN_COLUMNS
+from linkage.comparisons import link_key_comparisons
+from linkage.model import MODEL_PATH, LinkageModelError, read_model
+from linkage.training import county_plan, weights_by_level
+
+
+def test_the_model_reads_link_keys_only_and_keeps_no_column_beside_its_scores() -> None:
+    settings = read_model().splink_settings
+    assert settings["retain_matching_columns"] is False
+    assert settings["retain_intermediate_calculation_columns"] is False
+    assert settings["additional_columns_to_retain"] == []
+    assert settings["unique_id_column_name"] == "record_ref"
+    for rule in settings["blocking_rules_to_generate_predictions"]:
+        columns = rule["blocking_rule"].replace('"', "").replace("(", " ").replace(")", " ").split()
+        named = {word[2:] for word in columns if word.startswith(("l.", "r."))}
+        assert named <= {*TOKEN_COLUMNS, "feed"}
+
+
+def test_every_level_of_the_model_has_both_weights() -> None:
+    for comparison in read_model().splink_settings["comparisons"]:
+        for level in comparison["comparison_levels"]:
+            if not level.get("is_null_level"):
+                assert 0 < level["m_probability"] <= 1
+                assert 0 < level["u_probability"] <= 1
+
+
+def test_the_model_has_the_comparisons_and_blocking_of_the_code() -> None:
+    settings = read_model().splink_settings
+    in_code = [
+        [level["sql_condition"] for level in comparison.create_comparison_dict("duckdb")["comparison_levels"]]
+        for comparison in link_key_comparisons()
+    ]
+    in_model = [
+        [level["sql_condition"] for level in comparison["comparison_levels"]]
+        for comparison in settings["comparisons"]
+    ]
+    assert in_model == in_code
+    assert [rule["blocking_rule"] for rule in settings["blocking_rules_to_generate_predictions"]] == [
+        rule.create_blocking_rule_dict("duckdb")["blocking_rule"] for rule in county_plan().blocking_rules
+    ]
+
+
+def test_agreement_never_weighs_less_than_disagreement() -> None:
+    for levels in weights_by_level(read_model().splink_settings).values():
+        weights = list(levels.values())
+        assert max(weights) > 0 > weights[-1]
+
+
+def test_the_digest_changes_with_any_weight(tmp_path: Path) -> None:
+    document = json.loads(MODEL_PATH.read_text())
+    document["splink_settings"]["comparisons"][0]["comparison_levels"][1]["m_probability"] = 0.5
+    changed = tmp_path / "model.json"
+    changed.write_text(json.dumps(document))
+    assert read_model(changed).digest != read_model().digest
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"version": 1}'])
+def test_a_broken_model_file_says_what_to_do(content: str, tmp_path: Path) -> None:
+    broken = tmp_path / "model.json"
+    broken.write_text(content)
+    with pytest.raises(LinkageModelError, match="Restore the reviewed file"):
+        read_model(broken)
+
+
+def test_a_missing_model_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(LinkageModelError, match="no linkage model"):
+        read_model(tmp_path / "model.json")
