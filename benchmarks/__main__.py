@@ -44,7 +44,9 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     for name in sys.argv[1:] or BENCHMARKS:
         document = {"benchmark": name, "machine": machine(), **BENCHMARKS[name]()}
-        (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        (RESULTS / f"{name}.json").write_text(
+            json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+        )
         print(json.dumps(document, indent=2, sort_keys=True))
 
 

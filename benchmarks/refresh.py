@@ -1,4 +1,5 @@
-"""The whole night on the demonstration county: first run, second run, peak memory. The limit is the promise of the README."""
+"""The whole night on the demonstration county: first run, second run, peak memory. The limit is the promise
+of the README."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ def measure() -> dict[str, Any]:
         environment = os.environ | {"DOORSTEP_HOME": home, "DAGSTER_HOME": f"{home}/dagster"}
         first = {name: _seconds(command, environment) for name, command in commands.items()}
         second = {name: _seconds(command, environment) for name, command in commands.items()}
-        digest = subprocess.run([doorstep, "digest", "--json"], env=environment, capture_output=True, text=True, check=True)
+        digest = subprocess.run(
+            [doorstep, "digest", "--json"], env=environment, capture_output=True, text=True, check=True
+        )
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     return {
         "households": HOUSEHOLDS,

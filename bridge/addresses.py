@@ -295,10 +295,10 @@ def _texts(
     return pc.if_else(pc.starts_with(texts, SEPARATOR), None, texts).to_pylist()
 
 
-def _even(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    return pc.utf8_trim_whitespace(
-        pc.replace_substring_regex(pc.utf8_upper(values.cast(pa.string())), r"\s+", " ")
-    )
+def _even(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    upper = pc.utf8_upper(whole.cast(pa.string()))
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(upper, r"\s+", " "))
 
 
 def _distinct(texts: Iterable[str | None]) -> set[str]:

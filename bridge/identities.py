@@ -104,7 +104,8 @@ def _joined(rows: pa.Table, held: Sequence[Column], *, several: bool) -> pa.Arra
     lines = [_empty_to_null(_whole(rows[column.name]).cast(pa.string())) for column in held]
     joined = lines[0]
     for line in lines[1:]:
-        # One by one: joining all with `null_handling="skip"` loses the rows of an all-null column (pyarrow 26).
+        # One by one: joining all with `null_handling="skip"` loses the rows of an all-null column (pyarrow
+        # 26).
         joined = pc.coalesce(pc.binary_join_element_wise(joined, line, LINE_SEPARATOR), joined, line)
     return joined
 

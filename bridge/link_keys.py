@@ -12,7 +12,7 @@ keys worthless.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +37,12 @@ BIGRAM_HASHES = 3
 DIFFUSION = 10
 """Sparse bits that each stored bit is the exclusive-or of (t of the design): breaks graph matching."""
 
-NAMES_AT_ONCE = 16_384
-"""Distinct names diffused in one go: bounds the bit matrix to 16 MiB."""
+NAMES_AT_ONCE = 2_048
+"""Distinct names diffused in one go: small enough for the bit matrix (2 MiB) to stay in the cache."""
 
 HASH_BLOCK_BYTES = 64
+HASH_BYTES = 32
+LENGTH_BYTES = 4
 NO_VALUE = -1
 
 Codes = npt.NDArray[np.int64]
@@ -113,8 +115,11 @@ class Field:
 
     def changed(self, values: list[bytes]) -> Field:
         """The same records with every distinct value replaced; an empty value is none."""
-        empty = np.array([not value for value in values] + [True])
-        return Field(np.where(empty[self.codes], NO_VALUE, self.codes), values)
+        places: dict[bytes, int] = {b"": NO_VALUE}
+        moved = [places.setdefault(value, len(places) - 1) for value in values]
+        # The value at the end stands where NO_VALUE, which is -1, points.
+        codes = np.array([*moved, NO_VALUE], dtype=np.int64)[self.codes]
+        return Field(codes, [value for value in places if value])
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ def _fields(standard: pa.Table, feed: str) -> dict[str, Field]:
     texts = [name for name in standard.column_names if name not in {"date_of_birth", "middle_name"}]
     fields = {name: _text_field(standard[name]) for name in texts}
     reference = fields["partner_person_reference"]
-    scope = _length_prefixed(feed.encode())
+    (scope,) = _length_prefixed([feed.encode()])
     fields["partner_person_reference"] = reference.changed([scope + value for value in reference.values])
     fields["outward_code"] = fields["postcode"].changed([value[:-3] for value in fields["postcode"].values])
     fields["postcode_start"] = fields["postcode"].changed([value[:3] for value in fields["postcode"].values])
@@ -214,7 +219,7 @@ def _name_in_any_order(fields: Mapping[str, Field], keys: EpochKeys) -> Digested
 
 
 def _digested(field: Field, key: bytes) -> DigestedField:
-    digests = _keyed_digests(key, [_length_prefixed(value) for value in field.values])
+    digests = _keyed_digests(key, _length_prefixed(field.values))
     kept = b"".join([digest[:TOKEN_BYTES] for digest in digests]) + bytes(TOKEN_BYTES)
     # The zeros at the end stand where NO_VALUE, which is -1, points.
     return DigestedField(
@@ -243,8 +248,9 @@ def _cbc_mac(blocks: Sequence[Digests], key: bytes) -> Digests:
     return state
 
 
-def _length_prefixed(value: bytes) -> bytes:
-    return len(value).to_bytes(2, "big") + value
+def _length_prefixed(values: Iterable[bytes]) -> list[bytes]:
+    # The length in front keeps a value from passing for another's beginning.
+    return [len(value).to_bytes(LENGTH_BYTES, "big") + value for value in values]
 
 
 def _keyed_digests(key: bytes, messages: Sequence[bytes]) -> list[bytes]:
@@ -254,8 +260,9 @@ def _keyed_digests(key: bytes, messages: Sequence[bytes]) -> list[bytes]:
     outer_start = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
     digests = []
     for message in messages:
-        inner, outer = inner_start.copy(), outer_start.copy()
+        inner = inner_start.copy()
         inner.update(message)
+        outer = outer_start.copy()
         outer.update(inner.digest())
         digests.append(outer.digest())
     return digests
@@ -299,11 +306,9 @@ def _bigram_bits(values: list[bytes], key: bytes) -> tuple[Codes, Codes]:
         padded = b"_" + value + b"_"
         found = [padded[place : place + 2] for place in range(len(padded) - 1)]
         rows.append([bigrams.setdefault(bigram, len(bigrams)) for bigram in found])
-    digests = _keyed_digests(key, [_length_prefixed(bigram) for bigram in bigrams])
-    hashed = (
-        np.frombuffer(b"".join(digests), dtype=">u4").reshape(len(digests), -1)[:, :BIGRAM_HASHES]
-        % FILTER_BITS
-    )
+    digests = _keyed_digests(key, _length_prefixed(bigrams))
+    numbers = np.frombuffer(b"".join(digests), dtype=">u4").reshape(-1, HASH_BYTES // 4)
+    hashed = numbers[:, :BIGRAM_HASHES] % FILTER_BITS
     lengths = np.array([len(row) for row in rows])
     joined = np.array([bigram for row in rows for bigram in row], dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)]) * BIGRAM_HASHES

@@ -129,7 +129,12 @@ NOT_DIGIT = re.compile(r"\D+")
 NINO = re.compile(r"(?!BG|GB|KN|NK|NT|TN|ZZ)([A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]\d{6})[A-D]?")
 UK_POSTCODE = re.compile(r"[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-DATE_FORMATS = ("%Y-%m-%d", "%d/%m/%Y", "%Y%m%d", "%d-%b-%Y", "%d-%m-%Y", "%d.%m.%Y")
+YEAR_FIRST = re.compile(r"(\d{4})[-/]?(\d{2})[-/]?(\d{2})")
+DAY_FIRST = re.compile(r"(\d{1,2})[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ](\d{4})")
+MONTHS = {
+    name: number
+    for number, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), start=1)  # noqa: SIM905
+}
 
 # Dates that systems write when they know none. 1 January of other years stays: many were born on it.
 PLACEHOLDER_BIRTH_DATES = frozenset(
@@ -254,15 +259,32 @@ def reference(text: str) -> str | None:
     return NOT_ALPHANUMERIC.sub("", unicodedata.normalize("NFKC", text).upper()) or None
 
 
-def parsed_dates(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return `column` as date32, reading text in the formats of `DATE_FORMATS`; what fits none is null."""
+def date_of(text: str) -> date | None:
+    """Read `1961-03-04`, `04/03/1961`, `19610304` or `04-MAR-1961`; a date that never was is None."""
+    found = YEAR_FIRST.fullmatch(text)
+    if found:
+        year, month, day = found.groups()
+    else:
+        found = DAY_FIRST.fullmatch(text)
+        if not found:
+            return None
+        day, month, year = found.groups()
+    number = MONTHS.get(month.upper()[:3]) or (int(month) if month.isdigit() else 0)
+    try:
+        return date(int(year), number, int(day))
+    except ValueError:
+        return None
+
+
+def parsed_dates(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return `column` as date32, reading text as `date_of` does; what it cannot read is null."""
     if pa.types.is_date32(column.type):
         return column
     if pa.types.is_temporal(column.type):
         return pc.cast(column, pa.date32())
-    text = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
-    readings = [pc.strptime(text, format=form, unit="s", error_is_null=True) for form in DATE_FORMATS]
-    return pc.cast(pc.coalesce(*readings), pa.date32())
+    indices, values = _distinct(column)
+    dates = [date_of(value.strip()) if value is not None else None for value in values]
+    return pa.array(dates, pa.date32()).take(indices)
 
 
 def standardise_identities(identities: pa.Table) -> pa.Table:
@@ -345,7 +367,7 @@ def _names(column: pa.ChunkedArray, split: Callable[[str], Name]) -> dict[str, p
     }
 
 
-def _birth_dates(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _birth_dates(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     dates = parsed_dates(column)
     placeholder = pc.is_in(dates, value_set=pa.array(sorted(PLACEHOLDER_BIRTH_DATES), pa.date32()))
     return pc.if_else(placeholder, pa.scalar(None, pa.date32()), dates)

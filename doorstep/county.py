@@ -25,7 +25,9 @@ def make(
     households: Annotated[int, typer.Option(help="How many households.", min=100)] = 5000,
     months: Annotated[int, typer.Option(help="How many months of files.", min=1)] = 24,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
-    first_month: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = datetime(2024, 10, 1),  # noqa: B008
+    first_month: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = datetime(
+        2024, 10, 1
+    ),
     as_json: AsJson = False,
 ) -> None:
     """Write the county's files into the partners' inboxes, and its truth beside them."""
@@ -42,6 +44,8 @@ def make(
     if as_json:
         print_json(asdict(made))
     elif made.made:
-        console.print(f"Made a county of {households:,} households and {months} months (seed {seed}) in the inboxes.")
+        console.print(
+            f"Made a county of {households:,} households and {months} months (seed {seed}) in the inboxes."
+        )
     else:
         console.print(f"The county of {households:,} households (seed {seed}) is there already.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 import typer
 from rich.table import Table
@@ -19,11 +19,14 @@ LARGEST_F1_LOSS = 0.010
 
 @app.command("linkage")
 def linkage(
-    dataset: Annotated[str | None, typer.Option(help="febrl3, historical_50k, or county (this home).")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="febrl3, historical_50k, or county (this home).")
+    ] = None,
     file: Annotated[Path | None, typer.Option(help="Your own table of people: CSV or Parquet.")] = None,
     truth: Annotated[str | None, typer.Option(help="Column that says which rows are one person.")] = None,
     mapping: Annotated[
-        list[str] | None, typer.Option("--map", help="identity=column, for each identity your table has; repeat.")
+        list[str] | None,
+        typer.Option("--map", help="identity=column, for each identity your table has; repeat."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -43,19 +46,23 @@ def linkage(
 
 
 def _judge(dataset: str | None, file: Path | None, truth: str | None, mapping: list[str]) -> dict[str, Any]:
-    from evaluation.linkage_datasets import evaluate_dataset, evaluate_file
+    from evaluation.linkage_datasets import Dataset, evaluate_dataset, evaluate_file
 
     if file is not None:
         if truth is None or not mapping:
-            raise typer.BadParameter("--file needs --truth COLUMN and a --map identity=column for each identity")
+            raise typer.BadParameter(
+                "--file needs --truth COLUMN and a --map identity=column for each identity"
+            )
         columns = dict(item.split("=", 1) for item in mapping if "=" in item)
         document = evaluate_file(file, truth, columns)
     elif dataset == "county":
         return _judge_county()
-    elif dataset is not None:
-        document = evaluate_dataset(dataset)
+    elif dataset in get_args(Dataset):
+        document = evaluate_dataset(cast(Dataset, dataset))
     else:
-        raise typer.BadParameter("give --dataset or --file")
+        raise typer.BadParameter(
+            "give --dataset febrl3, historical_50k or county, or --file with your own table"
+        )
     loss = document["clear"]["f1"] - document["pseudonymised"]["f1"]
     return {**document, "f1_loss": loss, "largest_f1_loss": LARGEST_F1_LOSS, "holds": loss <= LARGEST_F1_LOSS}
 
@@ -70,7 +77,9 @@ def _judge_county() -> dict[str, Any]:
 
 
 def _show(document: dict[str, Any]) -> None:
-    table = Table("", "precision", "recall", "F1", title=f"Linkage on {document['dataset']}, by pair of records")
+    table = Table(
+        "", "precision", "recall", "F1", title=f"Linkage on {document['dataset']}, by pair of records"
+    )
     for name in ("clear", "pseudonymised"):
         if name in document:
             row = document[name]
@@ -98,5 +107,7 @@ def risk(as_json: AsJson = False) -> None:
         console.print(risk_table(document))
         console.print(f"Share of the oracle: {figures.share_of_oracle:.2f}")
     if not document["holds"]:
-        errors.print("[red]The promise does not hold[/]: a baseline beats the model, or the model beats the oracle.")
+        errors.print(
+            "[red]The promise does not hold[/]: a baseline beats the model, or the model beats the oracle."
+        )
         raise typer.Exit(1)

@@ -25,7 +25,9 @@ def init() -> None:
         made += len(create_missing_keys(folder, names))
         publish_public_key(zone_keys(zone, folder), zone, home)
     if made:
-        console.print(f"Made {made} development keys, readable by you alone. Keep real keys in a key service.")
+        console.print(
+            f"Made {made} development keys, readable by you alone. Keep real keys in a key service."
+        )
     else:
         console.print("All keys are there already.")
 

@@ -13,8 +13,8 @@ import typer
 
 from bridge.inbox import WAITING_STATES, RegistrationReport, deliveries, register_deliveries
 from bridge.zone import CouncilZone
-from governance.rules import rules_digest
 from doorstep.console import AsJson, console, errors, print_json
+from governance.rules import rules_digest
 from stores.encrypted import writer_lock
 from stores.files import written_atomically
 from stores.home import Home
@@ -23,7 +23,10 @@ TIME_ZONE = ZoneInfo("Europe/London")
 
 Night = Annotated[
     datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="The night to run; today in London if not given. Results depend on it alone."),
+    typer.Option(
+        formats=["%Y-%m-%d"],
+        help="The night to run; today in London if not given. Results depend on it alone.",
+    ),
 ]
 
 
@@ -37,7 +40,9 @@ def refresh(night: Night = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(document)
     elif not document["new"]:
-        console.print("Nothing new: no delivery has come since the last refresh of this night. Nothing was changed.")
+        console.print(
+            "Nothing new: no delivery has come since the last refresh of this night. Nothing was changed."
+        )
     if document["failures"]:
         raise typer.Exit(1)
 
@@ -79,7 +84,11 @@ def _run_steps(home: Home, night: date, council_has_work: bool, document: dict[s
     failures: list[str] = []
     home.dagster.mkdir(parents=True, exist_ok=True)
     # dbt's own lines go to a file: the console shows one line for each run.
-    with (home.dagster / "console.log").open("a") as log, redirect_stdout(log), night_progress(errors) as announce:
+    with (
+        (home.dagster / "console.log").open("a") as log,
+        redirect_stdout(log),
+        night_progress(errors) as announce,
+    ):
         if council_has_work:
             for step in bridge_steps(home, night, announce):
                 steps[step.name] = steps.get(step.name, True) and step.succeeded

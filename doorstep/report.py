@@ -12,13 +12,16 @@ from doorstep.console import AsJson, console, errors, print_json
 from governance.audiences import ANALYSTS
 from stores.home import Home
 
-QUERY_TO_TRY = "select household_id, round(score, 3) as score, reasons from alerts order by score desc limit 5"
+QUERY_TO_TRY = (
+    "select household_id, round(score, 3) as score, reasons from alerts order by score desc limit 5"
+)
 
 
 def report(as_json: AsJson = False) -> None:
     """Print a short report of this home.
 
-    With --json: `deliveries` and `rows` (counts by state), `refused` and `messages` (what people should see to), `people`,
+    With --json: `deliveries` and `rows` (counts by state), `refused` and `messages` (what people should see
+    to), `people`,
     `households`, `scores` (by use case), `linkage` and `risk` (beside the county's truth, where there is one), `marts`,
     `query`, `holds`. Exits with 1 when a promise that it checks does not hold.
     """
@@ -48,7 +51,12 @@ def _council(home: Home) -> dict[str, Any]:
         "sealed": sum(delivery.rows_sealed or 0 for delivery in known),
     }
     told = [
-        {"feed": delivery.feed, "delivery_id": delivery.delivery_id, "state": delivery.state, "message": delivery.message}
+        {
+            "feed": delivery.feed,
+            "delivery_id": delivery.delivery_id,
+            "state": delivery.state,
+            "message": delivery.message,
+        }
         for delivery in known
         if delivery.message
     ]
@@ -66,7 +74,10 @@ def _analytics(home: Home) -> dict[str, Any]:
 
     zone = AnalyticsZone.open(home)
     with zone.linkage(read_only=True) as linkage:
-        people = linkage.execute("select count(distinct person_id), count(*) from people").fetchone() or (0, 0)
+        people = linkage.execute("select count(distinct person_id), count(*) from people").fetchone() or (
+            0,
+            0,
+        )
     with published_marts(zone, ANALYSTS) as marts:
         scores = marts.execute(
             """
@@ -123,12 +134,17 @@ def _show(document: dict[str, Any]) -> None:
     deliveries, rows = document["deliveries"], document["rows"]
     states = ", ".join(f"{count:,} {state}" for state, count in deliveries.items() if state != "in")
     table.add_row("deliveries", f"{deliveries['in']:,} in: {states}")
-    table.add_row("rows", f"{rows['in']:,} in, {rows['quarantined']:,} quarantined, {rows['sealed']:,} sealed")
+    table.add_row(
+        "rows", f"{rows['in']:,} in, {rows['quarantined']:,} quarantined, {rows['sealed']:,} sealed"
+    )
     table.add_row("people", f"{document['people']:,} from {document['linked_records']:,} records")
     table.add_row("households", f"{document['households']:,}")
     if document["linkage"]:
         linkage = document["linkage"]
-        table.add_row("linkage", f"precision {linkage['precision']:.4f}, recall {linkage['recall']:.4f} (pairs, against the truth)")
+        table.add_row(
+            "linkage",
+            f"precision {linkage['precision']:.4f}, recall {linkage['recall']:.4f} (pairs, against the truth)",
+        )
     for score in document["scores"]:
         table.add_row(
             f"scores, {score['use_case']}",

@@ -11,7 +11,8 @@ from stores.home import Home
 def scan(as_json: AsJson = False) -> None:
     """Scan the analytics zone for names, addresses and numbers of the council's vault, with planted canaries.
 
-    With --json: the fields of `governance.scanner.ScanReport`. Exits with 1 when an identifier is found, or a canary is not.
+    With --json: the fields of `governance.scanner.ScanReport`. Exits with 1 when an identifier is found, or a
+    canary is not.
     """
     from dataclasses import asdict
 
@@ -22,11 +23,14 @@ def scan(as_json: AsJson = False) -> None:
         print_json(asdict(report))
     else:
         console.print(
-            f"Read {report.files:,} files and {report.cells:,} cells for {sum(report.identifiers.values()):,} identifiers: "
+            f"Read {report.files:,} files and {report.cells:,} cells for "
+            f"{sum(report.identifiers.values()):,} identifiers: "
             f"{len(report.hits)} found. Canaries: {report.canaries_found} of {report.canaries_planted} found."
         )
         for hit in report.hits:
-            console.print(f"[red]found[/] {hit.kind} in {hit.file}, {hit.place} ({hit.value_hash})", highlight=False)
+            console.print(
+                f"[red]found[/] {hit.kind} in {hit.file}, {hit.place} ({hit.value_hash})", highlight=False
+            )
         for path in report.unreadable:
             console.print(f"[red]cannot be read[/] {path}", highlight=False)
     if not report.holds:

@@ -134,7 +134,7 @@ def own_table(path: Path, truth_column: str, mapping: Mapping[str, str]) -> Peop
         if column not in table.column_names:
             raise DatasetError(f"{path.name}: no column {column!r}. It has {table.column_names}.")
     if table[truth_column].null_count:
-        raise DatasetError(f"{path.name}: column {truth_column!r} is empty in places; fill it.")
+        raise DatasetError(f"{path.name}: column {truth_column!r} is empty in places.")
     numbers = pa.array([f"{row:012d}" for row in range(table.num_rows)])
     columns = {"record_ref": numbers, "truth": _text(table[truth_column])}
     columns |= {name: _text(table[column]) for name, column in mapping.items()}

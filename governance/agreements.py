@@ -38,7 +38,9 @@ def read_agreement(name: str, folder: Path = CONTRACTS_FOLDER) -> Agreement:
     """Read `contracts/agreements/<name>.yaml`. Raises `AgreementError` if it is not there."""
     path = folder / "agreements" / f"{name}.yaml"
     if not path.is_file():
-        raise AgreementError(f"{path.name}: no such agreement. Write it, or name another in the feed's contract.")
+        raise AgreementError(
+            f"{path.name}: no such agreement. Write it, or name another in the feed's contract."
+        )
     return Agreement.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 

@@ -235,7 +235,7 @@ def _feed_contract(odcs: OpenDataContractStandard, path: Path) -> FeedContract:
     settings = _settings(odcs.customProperties)
     server = _required(odcs.servers, path, "servers")[0]
     server_settings = _settings(server.customProperties)
-    sla = {item.property: item.value for item in odcs.slaProperties or []}
+    sla: dict[str | None, Any] = {item.property: item.value for item in odcs.slaProperties or []}
     owners = [member.username for member in _team(odcs) if member.role == "owner"]
     if not owners:
         raise ContractError(f"{path.name}: team: name one member with `role: owner`")
@@ -272,8 +272,12 @@ def _table(feed: str, item: SchemaObject, path: Path) -> Table:
     pattern = re.compile(_required(item.physicalName, path, f"{where}.physicalName"))
     missing = {"delivery_date", "kind"} - set(pattern.groupindex)
     if missing:
-        raise ContractError(f"{path.name}: {where}.physicalName: name the groups {sorted(missing)} in the file pattern")
-    columns = tuple(_column(column, path, where) for column in _required(item.properties, path, f"{where}.properties"))
+        raise ContractError(
+            f"{path.name}: {where}.physicalName: name the groups {sorted(missing)} in the file pattern"
+        )
+    columns = tuple(
+        _column(column, path, where) for column in _required(item.properties, path, f"{where}.properties")
+    )
     if not any(column.key_position for column in columns):
         raise ContractError(f"{path.name}: {where}: mark at least one property `primaryKey: true`")
     return Table(
@@ -336,7 +340,9 @@ def _choice(kind: type[Choice], value: Any, path: Path, where: str) -> Choice | 
     try:
         return kind(value)
     except ValueError:
-        raise ContractError(f"{path.name}: {where}: {value!r} is not one of {[str(item) for item in kind]}") from None
+        raise ContractError(
+            f"{path.name}: {where}: {value!r} is not one of {[str(item) for item in kind]}"
+        ) from None
 
 
 def _required(value: Value | None, path: Path, where: str) -> Value:

@@ -6,7 +6,13 @@ import hashlib
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-RULES = ("contracts/**/*.yaml", "dbt_project/**/*.sql", "dbt_project/*.yml", "linkage/model.json", "models_ml/features.yaml")
+RULES = (
+    "contracts/**/*.yaml",
+    "dbt_project/**/*.sql",
+    "dbt_project/*.yml",
+    "linkage/model.json",
+    "models_ml/features.yaml",
+)
 
 
 def rules_digest() -> str:

@@ -65,6 +65,7 @@ PUBLISHED_FOLDER = "published"
 HEX_RUN = re.compile(rb"[0-9a-fA-F]{12,}")
 BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]{8,}")
 HEX_ONLY = re.compile(rb"[0-9a-f]+|[0-9A-F]+")
+UTF16_RUNS = (re.compile(rb"(?:[^\0]\0){6,}"), re.compile(rb"(?:\0[^\0]){6,}"))
 JSON_ESCAPE = re.compile(rb"\\u00([0-9a-f]{2})")
 WORD = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyz")
 SQLITE_MAGIC = b"SQLite format 3\0"
@@ -193,8 +194,11 @@ class _Needles:
         self._filter = np.zeros(1 << FILTER_BITS, dtype=np.bool_)
         self._filter[_slots(self._starts)] = True
 
-    def found_in(self, text: bytes) -> set[tuple[str, str]]:
-        """Return (kind, value) of everything found in `text`, which is in lower case."""
+    def found_in(self, text: bytes, *, numbers: bool = True) -> set[tuple[str, str]]:
+        """Return (kind, value) of everything found in `text`, which is in lower case.
+
+        Without `numbers`, values of digits alone are passed over.
+        """
         found: set[tuple[str, str]] = set()
         if not len(self._starts):
             return found
@@ -210,9 +214,9 @@ class _Needles:
             for place, start in zip(places[right].tolist(), candidates[right].tolist(), strict=True):
                 offset = INTEGER_BYTES * place + shift
                 for form, alone, kind, value in self._by_start[start]:
-                    if text.startswith(form, offset) and not (
-                        alone and _inside_a_word(text, offset, len(form))
-                    ):
+                    if not text.startswith(form, offset) or (form.isdigit() and not numbers):
+                        continue
+                    if not (alone and _inside_a_word(text, offset, len(form))):
                         found.add((kind, value))
         return found
 
@@ -256,7 +260,8 @@ def _scan_file(zone: AnalyticsZone, path: Path, needles: _Needles, tally: _Tally
         content = path.read_bytes()
         _search(file.encode(), file, "name", needles, tally)
         tally.bytes_read += len(content)
-        _search(content, file, "bytes", needles, tally)
+        # SQLite writes the cells of a row without a gap, so that two make a number that neither holds.
+        _search(content, file, "bytes", needles, tally, numbers=not content.startswith(SQLITE_MAGIC))
         if content.startswith(GZIP_MAGIC):
             _search(gzip.decompress(content), file, "unzipped", needles, tally)
         if content.startswith(SQLITE_MAGIC):
@@ -327,22 +332,27 @@ def _search_cells(
 
 
 def _search(
-    content: bytes, file: str, place: str, needles: _Needles, tally: _Tally, *, only_plain: bool = False
+    content: bytes,
+    file: str,
+    place: str,
+    needles: _Needles,
+    tally: _Tally,
+    *,
+    only_plain: bool = False,
+    numbers: bool = True,
 ) -> None:
     for start in range(0, len(content), CHUNK_BYTES):
         chunk = content[start : start + CHUNK_BYTES + OVERLAP_BYTES]
         for reading in [chunk.lower()] if only_plain else _readings(chunk):
-            tally.found.update((kind, value, file, place) for kind, value in needles.found_in(reading))
+            found = needles.found_in(reading, numbers=numbers)
+            tally.found.update((kind, value, file, place) for kind, value in found)
 
 
 def _readings(content: bytes) -> Iterator[bytes]:
     """Yield `content` in lower case, then with each encoding undone."""
     lower = content.lower()
     yield lower
-    if b"\0" in lower:
-        # UTF-16 of either byte order is the text with zero bytes in between (beyond Latin-1: its ASCII
-        # parts).
-        yield lower.replace(b"\0", b"")
+    yield from _from_utf16(lower)
     if b"\\u00" in lower:
         unescaped = JSON_ESCAPE.sub(lambda escape: chr(int(escape[1], 16)).encode(), lower)
         yield unescaped.decode(errors="replace").lower().encode()
@@ -363,8 +373,14 @@ def _readings(content: bytes) -> Iterator[bytes]:
 def _readable(decoded: bytes) -> Iterator[bytes]:
     lower = decoded.lower()
     yield lower
-    if b"\0" in lower:
-        yield lower.replace(b"\0", b"")
+    yield from _from_utf16(lower)
+
+
+def _from_utf16(lower: bytes) -> Iterator[bytes]:
+    """Yield the Latin-1 texts that stand in `lower` as UTF-16 of either byte order."""
+    for runs in (pattern.findall(lower) for pattern in UTF16_RUNS):
+        if runs:
+            yield b"\n".join(runs).replace(b"\0", b"")
 
 
 def _regrouped(digits: npt.NDArray[np.uint32], group: int, *, bits: int) -> bytes:

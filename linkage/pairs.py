@@ -129,7 +129,7 @@ def score_pairs(
     try:
         load_compared_records(connection, link_keys, extra_columns, collapse=collapse)
         linker = quiet_linker(COMPARED, dict(settings), connection)
-        predicted = linker.inference.predict(threshold_match_weight=None).physical_name
+        predicted = linker.inference.predict().physical_name
         lowest, highest = REPORTED_WEIGHTS
         weights = connection.execute(
             f"""

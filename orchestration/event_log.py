@@ -27,7 +27,7 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         super().__init__(*arguments, **settings)
 
     @classmethod
-    def from_config_value(  # type: ignore[override]
+    def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> KeptSqliteEventLogStorage:
         return cls(inst_data=inst_data, **config_value)
@@ -62,6 +62,7 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
 
 
 def _write_ahead(connection: Any, _record: Any) -> None:
-    # Safe in write-ahead mode: a power cut can lose the last events, never the file. What is left to do is read from the
+    # Safe in write-ahead mode: a power cut can lose the last events, never the file. What is left to do is
+    # read from the
     # stores, not from these events.
     connection.execute("pragma synchronous = normal")

@@ -24,7 +24,10 @@ def instance_settings(folder: Path) -> dict[str, object]:
         "telemetry": {"enabled": False},
         "concurrency": {"runs": {"max_concurrent_runs": CONCURRENT_RUNS}},
         "run_monitoring": {"enabled": True},
-        "retention": {"schedule": {"purge_after_days": 90}, "sensor": {"purge_after_days": {"skipped": 7, "failure": 30}}},
+        "retention": {
+            "schedule": {"purge_after_days": 90},
+            "sensor": {"purge_after_days": {"skipped": 7, "failure": 30}},
+        },
     }
     if os.environ.get(POSTGRES_VARIABLE):
         settings["storage"] = {"postgres": {"postgres_url": {"env": POSTGRES_VARIABLE}}}
@@ -37,8 +40,16 @@ def _sqlite_storage(folder: Path) -> dict[str, object]:
     """Dagster's own SQLite files, in their usual places, with event storage that keeps its connections."""
     places = {
         "run_storage": ("dagster._core.storage.runs", "SqliteRunStorage", folder / "history"),
-        "event_log_storage": ("orchestration.event_log", "KeptSqliteEventLogStorage", folder / "history" / "runs"),
-        "schedule_storage": ("dagster._core.storage.schedules", "SqliteScheduleStorage", folder / "schedules"),
+        "event_log_storage": (
+            "orchestration.event_log",
+            "KeptSqliteEventLogStorage",
+            folder / "history" / "runs",
+        ),
+        "schedule_storage": (
+            "dagster._core.storage.schedules",
+            "SqliteScheduleStorage",
+            folder / "schedules",
+        ),
     }
     return {
         name: {"module": module, "class": kind, "config": {"base_dir": str(base)}}

@@ -26,17 +26,21 @@ def metadata_of(report: Any) -> dict[str, Any]:
     return figures
 
 
-def bars(title: str, labels: Sequence[Any], heights: Sequence[float], x_label: str, y_label: str) -> dg.MetadataValue:  # type: ignore[type-arg]
+def bars(
+    title: str, labels: Sequence[Any], heights: Sequence[float], x_label: str, y_label: str
+) -> dg.MetadataValue:
     """Draw counts as bars."""
     figure, axes = _new_figure(title, x_label, y_label)
     positions = range(len(labels))
     axes.bar(positions, heights, color="#2f6690")
     step = max(1, len(labels) // 12)
-    axes.set_xticks(list(positions)[::step], [str(label) for label in labels][::step], rotation=45, ha="right")
+    axes.set_xticks(
+        list(positions)[::step], [str(label) for label in labels][::step], rotation=45, ha="right"
+    )
     return _as_markdown(figure, title)
 
 
-def calibration(title: str, predicted: Sequence[float], observed: Sequence[float]) -> dg.MetadataValue:  # type: ignore[type-arg]
+def calibration(title: str, predicted: Sequence[float], observed: Sequence[float]) -> dg.MetadataValue:
     """Draw a calibration curve beside the diagonal that a perfect model would follow."""
     figure, axes = _new_figure(title, "predicted share", "observed share")
     limit = max([*predicted, *observed, 1e-6]) * 1.05
@@ -58,7 +62,7 @@ def _new_figure(title: str, x_label: str, y_label: str) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _as_markdown(figure: Any, title: str) -> dg.MetadataValue:  # type: ignore[type-arg]
+def _as_markdown(figure: Any, title: str) -> dg.MetadataValue:
     png = io.BytesIO()
     figure.savefig(png, format="png")
     encoded = base64.b64encode(png.getvalue()).decode()

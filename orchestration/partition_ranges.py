@@ -10,7 +10,8 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 def contiguous_ranges(known: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, str]]:
     """Cover the `wanted` partitions with ranges of neighbours in `known`, without touching any other.
 
-    Both are partition keys; `known` is in the order of the partitions. A run takes one range, so deliveries that wait from an
+    Both are partition keys; `known` is in the order of the partitions. A run takes one range, so deliveries
+    that wait from an
     earlier, failed night may need a run of their own.
     """
     chosen = set(wanted)

@@ -17,13 +17,11 @@ import dagster as dg
 
 from bridge.zone import CouncilZone
 from orchestration.bridge.jobs import job_name, sealing_keys, waiting_ranges
-
 from orchestration.instance import prepare_instance
 from orchestration.names import loaded_key
 from orchestration.night import night_config
 from orchestration.partition_ranges import range_tags
 from stores.home import Home
-
 
 # Dagster writes each event to its storage, where people look; the console shows progress and what went wrong.
 QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
@@ -51,7 +49,8 @@ def bridge_steps(home: Home, night: date, announce: Callable[[str], None]) -> It
     with dg.DagsterInstance.get() as instance:
         _close_orphans(instance)
         blocked = set()
-        # All feeds are loaded before any is pseudonymised: addresses of all are matched in one go, and the gazetteer that
+        # All feeds are loaded before any is pseudonymised: addresses of all are matched in one go, and the
+        # gazetteer that
         # they are matched against is the newest.
         for feed in zone.contracts:
             for tags in _waiting(instance, zone, feed):
@@ -62,7 +61,14 @@ def bridge_steps(home: Home, night: date, announce: Callable[[str], None]) -> It
         for feed in zone.contracts:
             for tags in _waiting(instance, zone, feed) if feed not in blocked else ():
                 announce(f"{feed}: pseudonymise and seal")
-                yield _run(defs, instance, job_name(feed), night, tags=tags, assets=sealing_keys(zone.contracts[feed]))
+                yield _run(
+                    defs,
+                    instance,
+                    job_name(feed),
+                    night,
+                    tags=tags,
+                    assets=sealing_keys(zone.contracts[feed]),
+                )
 
 
 def _waiting(instance: dg.DagsterInstance, zone: CouncilZone, feed: str) -> Iterator[dict[str, str]]:
@@ -80,7 +86,9 @@ def analytics_steps(home: Home, night: date, announce: Callable[[str], None]) ->
         _close_orphans(instance)
         for planned in nightly_runs(home, night):
             announce(f"analytics: {planned.label}")
-            step = _run(defs, instance, planned.job, night, tags=planned.tags, partition_key=planned.partition_key)
+            step = _run(
+                defs, instance, planned.job, night, tags=planned.tags, partition_key=planned.partition_key
+            )
             yield step
             if not step.succeeded:
                 return
@@ -126,4 +134,6 @@ def _close_orphans(instance: dg.DagsterInstance) -> None:
     """Mark runs that a killed process left as started: this process holds the stores, so nobody is working on them."""
     for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
         if "doorstep/night" in record.dagster_run.tags:
-            instance.report_run_failed(record.dagster_run, "The process of this run was stopped. Refresh takes up its work.")
+            instance.report_run_failed(
+                record.dagster_run, "The process of this run was stopped. Refresh takes up its work."
+            )

@@ -1,8 +1,9 @@
-"""Encrypted DuckDB stores: one writer at a time, each file with its own key, and bytes that really go when rewritten.
+"""Encrypted DuckDB stores: one writer at a time, each file with its own key, and bytes that really go when
+rewritten.
 
 DuckDB allows one writing process and no reader beside it, so every writer first takes an advisory lock on
-`<store>.lock`. Reading an encrypted file needs no extension; writing one needs OpenSSL from the packaged `httpfs`
-extension (DuckDB refuses to write with its built-in cipher, rightly).
+`<store>.lock`. Reading an encrypted file needs no extension; writing one needs OpenSSL from the packaged
+`httpfs` extension (DuckDB refuses to write with its built-in cipher, rightly).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class StoreUnreadableError(RuntimeError):
 
 
 def storage_key(keys: KeyProvider, store: str) -> str:
-    """Return the hexadecimal encryption key of the store called `store` (its path inside the zone, without suffix)."""
+    """Return the hexadecimal encryption key of the store called `store` (its path inside the zone, without
+    suffix)."""
     return derive_key(keys.root("storage"), "storage", store).hex()
 
 
@@ -59,8 +61,8 @@ def writer_lock(path: Path, patience: float = LOCK_PATIENCE_SECONDS) -> Iterator
 def attached(path: Path, key: str, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield an in-memory connection with the encrypted store at `path` attached as `store` and made current.
 
-    A writer holds the store's lock until the block ends. Raises `StoreUnreadableError` on a wrong key, a missing
-    file (when reading) or a damaged one; the key never appears in a message.
+    A writer holds the store's lock until the block ends. Raises `StoreUnreadableError` on a wrong key, a
+    missing file (when reading) or a damaged one; the key never appears in a message.
     """
     if read_only:
         with _connection(path, key, read_only=True) as connection:
@@ -84,17 +86,46 @@ def in_memory_connection() -> duckdb.DuckDBPyConnection:
 def _connection(path: Path, key: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
     if read_only and not path.is_file():
         raise StoreUnreadableError(f"{path}: no such store. Run `doorstep refresh` first.")
-    connection = in_memory_connection()
-    try:
+    with _instance() as connection:
         attach(connection, path, key, STORE, read_only=read_only)
         connection.execute(f"use {STORE}")
         yield connection
+
+
+ATTACHED_STORES = (
+    "select database_name from duckdb_databases() where not internal and database_name != 'memory'"
+)
+
+_idle_instances: list[duckdb.DuckDBPyConnection] = []
+
+
+@contextmanager
+def _instance() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection of its own to an in-memory DuckDB that nobody else is using.
+
+    Loading the cipher takes longer than most of what is done with a store, so an instance is used again.
+    Temporary tables and registered frames go with the connection; stores are detached, which writes their
+    log back.
+    """
+    try:
+        instance = _idle_instances.pop()
+    except IndexError:
+        instance = in_memory_connection()
+    connection = instance.cursor()
+    try:
+        yield connection
     finally:
         connection.close()
+        for (name,) in instance.execute(ATTACHED_STORES).fetchall():
+            instance.execute(f'detach "{name}"')
+        _idle_instances.append(instance)
 
 
-def attach(connection: duckdb.DuckDBPyConnection, path: Path, key: str, name: str, *, read_only: bool) -> None:
-    """Attach the encrypted store at `path` to `connection` as `name`; the caller holds the lock when writing."""
+def attach(
+    connection: duckdb.DuckDBPyConnection, path: Path, key: str, name: str, *, read_only: bool
+) -> None:
+    """Attach the encrypted store at `path` to `connection` as `name`; the caller holds the lock when
+    writing."""
     mode = ", read_only" if read_only else ""
     # The key is bound: a syntax error echoes whatever is inlined. (The path cannot be bound.)
     quoted_path = str(path).replace("'", "''")

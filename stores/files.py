@@ -11,7 +11,8 @@ from uuid import uuid4
 
 @contextmanager
 def written_atomically(path: Path, mode: int = 0o600) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends well, flush it to disk and move it into place.
+    """Yield a temporary path beside `path`; when the block ends well, flush it to disk and move it into
+    place.
 
     If the block raises, `path` is left as it was and the temporary file is removed.
     """

@@ -1,7 +1,8 @@
 """Root keys and everything derived from them.
 
-One 256-bit root per purpose and zone; every other key is HKDF-SHA256 (RFC 5869) of a root, with an `info` that names
-what the key is for. A missing or malformed key stops the caller: there is no fallback to plaintext.
+One 256-bit root per purpose and zone; every other key is HKDF-SHA256 (RFC 5869) of a root, with an `info`
+that names what the key is for. A missing or malformed key stops the caller: there is no fallback to
+plaintext.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class FileKeys:
     def root(self, name: str) -> bytes:
         path = self.folder / f"{name}.key"
         if not path.is_file():
-            raise KeyUnavailableError(f"{path}: no such key. Make one with `doorstep keys init`, or restore it.")
+            raise KeyUnavailableError(
+                f"{path}: no such key. Make one with `doorstep keys init`, or restore it."
+            )
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise KeyUnavailableError(f"{path}: other users can read this key. Run `chmod 600` on it.")
         return _from_hex(path.read_text(encoding="ascii", errors="replace"), str(path))
@@ -62,7 +65,9 @@ class EnvironmentKeys:
         variable = f"{self.prefix}_{name.upper()}"
         text = os.environ.get(variable)
         if not text:
-            raise KeyUnavailableError(f"{variable} is not set: it must hold the {name} root key, 64 hexadecimal digits.")
+            raise KeyUnavailableError(
+                f"{variable} is not set: it must hold the {name} root key, 64 hexadecimal digits."
+            )
         return _from_hex(text, variable)
 
 
@@ -77,7 +82,8 @@ def _from_hex(text: str, where: str) -> bytes:
 
 
 def zone_keys(zone: str, folder: Path) -> KeyProvider:
-    """Return the keys of `zone` ("council" or "analytics"): from the environment where set there, else from `folder`."""
+    """Return the keys of `zone` ("council" or "analytics"): from the environment where set there, else from
+    `folder`."""
     prefix = f"DOORSTEP_{zone.upper()}_KEY"
     if f"{prefix}_STORAGE" in os.environ:
         return EnvironmentKeys(prefix)
@@ -93,7 +99,8 @@ def derive_key(root: bytes, *purpose: str, length: int = KEY_BYTES) -> bytes:
 
 
 def create_missing_keys(folder: Path, names: tuple[str, ...]) -> list[str]:
-    """Make a random root key for every name that has none yet; return the names made. Never replaces a key."""
+    """Make a random root key for every name that has none yet; return the names made. Never replaces a
+    key."""
     made = []
     for name in names:
         path = folder / f"{name}.key"

@@ -14,7 +14,10 @@ HEADING = re.compile(r"^#+\s+(.*)$", re.MULTILINE)
 
 def anchors(text: str) -> set[str]:
     """Return the anchors that headings of a Markdown text get when rendered."""
-    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in HEADING.findall(text)}
+    return {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
+        for heading in HEADING.findall(text)
+    }
 
 
 def broken_links(path: Path) -> list[str]:

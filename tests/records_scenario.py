@@ -112,12 +112,12 @@ def dbt(
         str(PROJECT),
         "--profiles-dir",
         str(PROJECT),
-        "--vars",
-        f"{{first_month: '{first_month}', last_month: '{last_month}'}}",
     ]
     given = {
         "DOORSTEP_WAREHOUSE": str(zone.home.warehouse_db),
         "DBT_ENV_SECRET_WAREHOUSE_KEY": storage_key(zone.keys, "warehouse"),
+        "DOORSTEP_FIRST_MONTH": first_month,
+        "DOORSTEP_LAST_MONTH": last_month,
         "DBT_TARGET_PATH": str(zone.home.dbt_target),
         "DBT_LOG_PATH": str(zone.home.dbt_target / "logs"),
         "PYTHONPATH": str(PROJECT.parent),

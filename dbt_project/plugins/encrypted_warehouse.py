@@ -25,9 +25,10 @@ KEY_VARIABLE = "DBT_ENV_SECRET_WAREHOUSE_KEY"
 class Plugin(BasePlugin):
     """Attaches the warehouse as `warehouse` for the whole life of the process."""
 
+    _held = ExitStack()
+
     def initialize(self, plugin_config: dict[str, Any]) -> None:  # noqa: ARG002 - dbt-duckdb's signature
-        self._held = ExitStack()
-        atexit.register(self._held.close)
+        atexit.register(lambda: self._held.close())
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Attach the warehouse. Raises `StoreUnreadableError` if path or key is not given, or the key is
@@ -41,5 +42,8 @@ class Plugin(BasePlugin):
         path = Path(os.environ[PATH_VARIABLE])
         duckdb_extensions.import_extension("httpfs", con=conn)
         conn.execute("load httpfs")
-        self._held.enter_context(writer_lock(path))
-        attach(conn, path, os.environ[KEY_VARIABLE], "warehouse", read_only=False)
+        with ExitStack() as held:
+            held.enter_context(writer_lock(path))
+            attach(conn, path, os.environ[KEY_VARIABLE], "warehouse", read_only=False)
+            # Kept only if all went well: dbt tries again on each of its threads, and would wait for itself.
+            self._held = held.pop_all()

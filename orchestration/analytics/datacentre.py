@@ -8,7 +8,7 @@ from stores.analytics import AnalyticsZone
 from stores.home import Home
 
 
-class DataCentre(dg.ConfigurableResource):  # type: ignore[type-arg]
+class DataCentre(dg.ConfigurableResource):
     """Opens the analytics zone of the home that `DOORSTEP_HOME` names: paths and the zone's own keys."""
 
     def zone(self) -> AnalyticsZone:

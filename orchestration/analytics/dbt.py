@@ -49,14 +49,17 @@ class DoorstepTranslator(DagsterDbtTranslator):
         """Group models by layer: staging, intermediate or marts."""
         return str(dbt_resource_props["fqn"][1])
 
-    def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> dg.AutomationCondition | None:  # type: ignore[type-arg]
+    def get_automation_condition(
+        self, dbt_resource_props: Mapping[str, Any]
+    ) -> dg.AutomationCondition | None:
         """Run when something upstream is new, and never past a failed blocking check."""
         return WHEN_CHECKED if dbt_resource_props["resource_type"] == "model" else None
 
 
 @contextmanager
 def warehouse_environment(zone: AnalyticsZone, more: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Give dbt's process the warehouse's path and key, and `more`, while the block runs; dbt takes the writer's lock itself."""
+    """Give dbt's process the warehouse's path and key, and `more`, while the block runs; dbt takes the
+    writer's lock itself."""
     given = {
         **(more or {}),
         WAREHOUSE_PATH_VARIABLE: str(zone.home.warehouse_db),
@@ -103,8 +106,20 @@ def _parsed_manifest(home: Home) -> Path:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
     done = subprocess.run(  # noqa: S603
-        [str(dbt_executable()), "--quiet", "parse", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)],
-        env=environment, cwd=PROJECT, capture_output=True, text=True, check=False,
+        [
+            str(dbt_executable()),
+            "--quiet",
+            "parse",
+            "--project-dir",
+            str(PROJECT),
+            "--profiles-dir",
+            str(PROJECT),
+        ],
+        env=environment,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise RuntimeError(f"dbt parse failed. Mend the project, then try again:\n{done.stdout}{done.stderr}")
@@ -115,7 +130,9 @@ def _parsed_manifest(home: Home) -> Path:
 
 def _project_digest(contracts: Mapping[str, FeedContract]) -> str:
     digest = hashlib.sha256()
-    files = [path for path in PROJECT.rglob("*") if path.suffix in {".sql", ".yml", ".py"} and path != SOURCES]
+    files = [
+        path for path in PROJECT.rglob("*") if path.suffix in {".sql", ".yml", ".py"} and path != SOURCES
+    ]
     for path in sorted([*files, *(contract.path for contract in contracts.values())]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
@@ -128,14 +145,20 @@ def dbt_executable() -> Path:
 
 
 def dbt_resource() -> DbtCliResource:
-    return DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(dbt_executable()))
+    return DbtCliResource(
+        project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(dbt_executable())
+    )
 
 
 def dbt_assets_of(manifest: Path) -> list[dg.AssetsDefinition]:
     """Return the dbt models: those made whole each night, and those with a partition for each `as_of_month`."""
 
-    @dbt_assets(manifest=manifest, name="dbt_whole", select=WHOLE, dagster_dbt_translator=DoorstepTranslator())
-    def whole(context: dg.AssetExecutionContext, dbt: DbtCliResource, data_centre: DataCentre) -> Iterator[Any]:
+    @dbt_assets(
+        manifest=manifest, name="dbt_whole", select=WHOLE, dagster_dbt_translator=DoorstepTranslator()
+    )
+    def whole(
+        context: dg.AssetExecutionContext, dbt: DbtCliResource, data_centre: DataCentre
+    ) -> Iterator[Any]:
         with warehouse_environment(data_centre.zone()):
             yield from dbt.cli(["build", *WITHOUT_UNIT_TESTS], context=context).stream()
 
@@ -147,10 +170,14 @@ def dbt_assets_of(manifest: Path) -> list[dg.AssetsDefinition]:
         backfill_policy=dg.BackfillPolicy.single_run(),
         dagster_dbt_translator=DoorstepTranslator(),
     )
-    def monthly(context: dg.AssetExecutionContext, dbt: DbtCliResource, data_centre: DataCentre) -> Iterator[Any]:
+    def monthly(
+        context: dg.AssetExecutionContext, dbt: DbtCliResource, data_centre: DataCentre
+    ) -> Iterator[Any]:
         zone = data_centre.zone()
         months = context.partition_key_range
-        with warehouse_environment(zone, {FIRST_MONTH_VARIABLE: months.start, LAST_MONTH_VARIABLE: months.end}):
+        with warehouse_environment(
+            zone, {FIRST_MONTH_VARIABLE: months.start, LAST_MONTH_VARIABLE: months.end}
+        ):
             yield from dbt.cli(["build", *WITHOUT_UNIT_TESTS], context=context).stream()
         record_months_made(zone, read_contracts(), [month_of(key) for key in context.partition_keys])
 

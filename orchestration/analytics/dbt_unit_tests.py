@@ -28,9 +28,7 @@ def dbt_unit_test_checks(manifest_path: Path) -> list[dg.AssetChecksDefinition]:
         return []
 
     @dg.multi_asset_check(name="dbt_unit_tests", specs=list(checks.values()))
-    def dbt_unit_tests(
-        context: dg.AssetCheckExecutionContext, dbt: DbtCliResource, data_centre: DataCentre
-    ) -> Iterator[dg.AssetCheckResult]:
+    def dbt_unit_tests(dbt: DbtCliResource, data_centre: DataCentre) -> Iterator[dg.AssetCheckResult]:
         with warehouse_environment(data_centre.zone()):
             invocation = dbt.cli(
                 ["test", "--select", "test_type:unit"], manifest=manifest, raise_on_error=False

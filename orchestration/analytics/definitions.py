@@ -12,7 +12,7 @@ from orchestration.analytics.published import PUBLISHED_KEY, published_marts
 from orchestration.analytics.records import records_assets
 from orchestration.analytics.retention import RECEIPTS_KEY, retention_receipts
 from orchestration.analytics.risk import ALERTS_KEY, MODELS_KEY, SCORES_KEY, alerts, risk_models, risk_scores
-from orchestration.names import PEOPLE_KEY, TIME_ZONE
+from orchestration.names import TIME_ZONE
 from orchestration.night import Night, night_config, scheduled_night
 from stores.home import Home
 
@@ -74,7 +74,7 @@ JOBS = [
     cron_schedule="0 3 * * *",
     execution_timezone=TIME_ZONE,
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="Every night at 03:00: open packages and resolve people. Features, scores and marts follow by automation.",
+    description="Every night at 03:00: open packages, resolve people. Features, scores and marts follow by automation.",
 )
 def analytics_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest(run_config=night_config(scheduled_night(context)))
@@ -94,7 +94,15 @@ def retention_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 
 defs = dg.Definitions(
     assets=[
-        *records, people, dbt_whole, dbt_monthly, risk_models, risk_scores, alerts, retention_receipts, published_marts,
+        *records,
+        people,
+        dbt_whole,
+        dbt_monthly,
+        risk_models,
+        risk_scores,
+        alerts,
+        retention_receipts,
+        published_marts,
     ],
     asset_checks=unit_tests,
     jobs=JOBS,

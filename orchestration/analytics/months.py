@@ -1,7 +1,8 @@
 """Which months must be made: those that are missing, and those whose ground has shifted since they were made.
 
 A month's features rest on the deliveries received before it, on who is who among their records, and on the rules in
-force (contracts, SQL). All are folded into a fingerprint that is kept beside the month. A late file, a replay in another order, or two people found to be one
+force (contracts, SQL). All are folded into a fingerprint that is kept beside the month. A late file, a replay
+in another order, or two people found to be one
 changes the fingerprint of the months it touches, and only those are made again.
 """
 
@@ -53,13 +54,16 @@ def months_to_make(
     return [month for month in months if made.get(month) != current[month]]
 
 
-def record_months_made(zone: AnalyticsZone, contracts: Mapping[str, FeedContract], months: Sequence[date]) -> None:
+def record_months_made(
+    zone: AnalyticsZone, contracts: Mapping[str, FeedContract], months: Sequence[date]
+) -> None:
     """Keep the fingerprints that `months` were made from."""
     with zone.warehouse() as warehouse:
         _make_table(warehouse)
         current = _fingerprints(warehouse, contracts, months)
         warehouse.executemany(
-            f"insert or replace into {MONTHS_TABLE} values (?, ?)", [[month, current[month]] for month in months]
+            f"insert or replace into {MONTHS_TABLE} values (?, ?)",
+            [[month, current[month]] for month in months],
         )
 
 
@@ -86,7 +90,8 @@ def _fingerprints(
         if table.holds_people and table.qualified_name in existing
     ]
     first_seen = " union all ".join(
-        f"select record_ref, min(received_date) as received_date from records.{table} group by record_ref" for table in tables
+        f"select record_ref, min(received_date) as received_date from records.{table} group by record_ref"
+        for table in tables
     )
     warehouse.execute(
         f"""

@@ -53,7 +53,9 @@ def nightly_runs(home: Home, night: date) -> Iterator[PlannedRun]:
             yield PlannedRun(f"{name} model", "risk_models", partition_key=name)
         for month in sorted({month for month in scored if month in changed} | ({as_of_month} - scored)):
             if not retention["risk_scores"].is_expired(month, night):
-                yield PlannedRun(f"{name} scores", "risk_scores", partition_key=scores_partition_key(month, name))
+                yield PlannedRun(
+                    f"{name} scores", "risk_scores", partition_key=scores_partition_key(month, name)
+                )
 
     yield PlannedRun("retention", "retention")
     yield PlannedRun("published marts", "published_marts")

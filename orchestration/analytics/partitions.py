@@ -8,7 +8,8 @@ import dagster as dg
 
 from governance.use_cases import read_use_cases
 
-# The first month that any council's deliveries could be scored for; months before a council's own first delivery stay empty.
+# The first month that any council's deliveries could be scored for; months before a council's own first
+# delivery stay empty.
 FIRST_MONTH = "2023-01-01"
 
 USE_CASES = read_use_cases()

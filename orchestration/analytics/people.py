@@ -16,7 +16,9 @@ OWNER = "linkage@doorstep.example"
 
 def people_asset(contracts: Sequence[FeedContract]) -> dg.AssetsDefinition:
     """Return the asset that resolves the records of every feed that names people."""
-    deps = [records_key(t.qualified_name) for contract in contracts for t in contract.tables if t.holds_people]
+    deps = [
+        records_key(t.qualified_name) for contract in contracts for t in contract.tables if t.holds_people
+    ]
 
     @dg.asset(
         key=PEOPLE_KEY,
@@ -26,17 +28,21 @@ def people_asset(contracts: Sequence[FeedContract]) -> dg.AssetsDefinition:
         kinds={"splink", "duckdb"},
         automation_condition=WHEN_CHECKED,
         description=(
-            "One row per record with the person it belongs to, by Splink on link keys alone. The model is trained apart "
-            "and reviewed (`linkage/model.json`); `person_id` is stable from night to night."
+            "One row per record with the person it belongs to, by Splink on link keys alone. The model is "
+            "trained apart and reviewed (`linkage/model.json`); `person_id` is stable from night to night."
         ),
     )
-    def people(data_centre: DataCentre) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def people(data_centre: DataCentre) -> dg.MaterializeResult:
         report = resolve_people(data_centre.zone())
         metadata = metadata_of(report)
         if not report.skipped:
             weights, sizes = sorted(report.match_weights.items()), sorted(report.cluster_sizes.items())
             metadata["match_weight_plot"] = bars(
-                "Match weights of compared pairs", [w for w, _ in weights], [n for _, n in weights], "match weight", "pairs"
+                "Match weights of compared pairs",
+                [w for w, _ in weights],
+                [n for _, n in weights],
+                "match weight",
+                "pairs",
             )
             metadata["cluster_size_plot"] = bars(
                 "Records of a person", [size for size, _ in sizes], [n for _, n in sizes], "records", "people"

@@ -13,7 +13,10 @@ from stores.publishing import publish
 OWNER = "analytics@doorstep.example"
 
 PUBLISHED_KEY = dg.AssetKey(["published", ANALYSTS])
-MARTS = tuple(dg.AssetKey(["marts", name]) for name in ("households", "household_features", "household_labels", "feed_health"))
+MARTS = tuple(
+    dg.AssetKey(["marts", name])
+    for name in ("households", "household_features", "household_labels", "feed_health")
+)
 
 
 @dg.asset(
@@ -28,6 +31,6 @@ MARTS = tuple(dg.AssetKey(["marts", name]) for name in ("households", "household
         "made for this audience alone. Connections to an earlier version go on reading it."
     ),
 )
-def published_marts(data_centre: DataCentre) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def published_marts(data_centre: DataCentre) -> dg.MaterializeResult:
     report = publish(data_centre.zone(), ANALYSTS, published_relations(ANALYSTS))
     return dg.MaterializeResult(metadata=metadata_of(report))

@@ -32,9 +32,11 @@ def records_assets(contract: FeedContract) -> dg.AssetsDefinition:
             for table in contract.tables
         ],
     )
-    def records(data_centre: DataCentre) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+    def records(data_centre: DataCentre) -> Iterator[dg.MaterializeResult]:
         report = open_packages(data_centre.zone(), contract)
         for table in contract.tables:
-            yield dg.MaterializeResult(asset_key=records_key(table.qualified_name), metadata=metadata_of(report))
+            yield dg.MaterializeResult(
+                asset_key=records_key(table.qualified_name), metadata=metadata_of(report)
+            )
 
     return records

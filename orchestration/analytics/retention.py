@@ -2,13 +2,12 @@
 
 import dagster as dg
 
-from governance.retention import add_months, read_retention
+from governance.retention import read_retention
 from governance.sweep import sweep
 from orchestration.analytics.datacentre import DataCentre
-from orchestration.analytics.partitions import FIRST_MONTH, month_of
+from orchestration.analytics.partitions import month_of
 from orchestration.analytics.risk import FEATURES_KEY, SCORES_KEY
 from orchestration.metadata import metadata_of
-from orchestration.names import RISK
 from orchestration.night import Night
 
 OWNER = "information.governance@doorstep.example"
@@ -22,18 +21,22 @@ RECEIPTS_KEY = dg.AssetKey(["governance", "retention_receipts"])
     owners=[OWNER],
     kinds={"duckdb"},
     description=(
-        "One row per table and night that the retention sweep removed rows from, with their number. Files are rewritten, so "
-        "that the bytes are gone."
+        "One row per table and night that the retention sweep removed rows from, with their number. Files are "
+        "rewritten, so that the bytes are gone."
     ),
 )
-def retention_receipts(context: dg.AssetExecutionContext, data_centre: DataCentre, night: Night) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def retention_receipts(
+    context: dg.AssetExecutionContext, data_centre: DataCentre, night: Night
+) -> dg.MaterializeResult:
     rules = read_retention()
     report = sweep(data_centre.zone(), night.day(), rules)
     forgotten = 0
     # Deleting rows does not clear Dagster's own records of the partitions they were in.
     for key, rule in ((SCORES_KEY, rules["risk_scores"]), (FEATURES_KEY, rules["household_features"])):
         materialised = context.instance.get_materialized_partitions(key)
-        expired = [name for name in materialised if rule.is_expired(month_of(name.split("|")[0]), night.day())]
+        expired = [
+            name for name in materialised if rule.is_expired(month_of(name.split("|")[0]), night.day())
+        ]
         if expired:
             context.instance.wipe_asset_partitions(key, expired)
             forgotten += len(expired)

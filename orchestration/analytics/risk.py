@@ -37,7 +37,9 @@ WHEN_CHECKED = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_
         "after. Trained each quarter, not each night."
     ),
 )
-def risk_models(context: dg.AssetExecutionContext, data_centre: DataCentre, night: Night) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def risk_models(
+    context: dg.AssetExecutionContext, data_centre: DataCentre, night: Night
+) -> dg.MaterializeResult:
     as_of_month = night.day().replace(day=1)
     report = train_risk_model(data_centre.zone(), USE_CASES[context.partition_key], as_of_month)
     figures = {
@@ -66,11 +68,13 @@ def risk_models(context: dg.AssetExecutionContext, data_centre: DataCentre, nigh
     kinds={"scikitlearn", "duckdb"},
     automation_condition=WHEN_CHECKED,
     description=(
-        "One row per household of the cohort, with its calibrated score, rank and reasons. A run replaces its partition; "
-        "a partition past its retention refuses to be made."
+        "One row per household of the cohort, with its calibrated score, rank and reasons. A run replaces its "
+        "partition; a partition past its retention refuses to be made."
     ),
 )
-def risk_scores(context: dg.AssetExecutionContext, data_centre: DataCentre, night: Night) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def risk_scores(
+    context: dg.AssetExecutionContext, data_centre: DataCentre, night: Night
+) -> dg.MaterializeResult:
     use_case, as_of_month = _partition(context)
     report = score_month(
         data_centre.zone(), USE_CASES[use_case], as_of_month, night.day(), read_retention()["risk_scores"]
@@ -90,13 +94,15 @@ def risk_scores(context: dg.AssetExecutionContext, data_centre: DataCentre, nigh
     kinds={"duckdb"},
     automation_condition=WHEN_CHECKED,
     description=(
-        "One row per household whose score passes the use case's threshold: a least score and the council's capacity, both "
-        "set in `contracts/use_cases/`."
+        "One row per household whose score passes the use case's threshold: a least score and the council's "
+        "capacity, both set in `contracts/use_cases/`."
     ),
 )
-def alerts(context: dg.AssetExecutionContext, data_centre: DataCentre) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def alerts(context: dg.AssetExecutionContext, data_centre: DataCentre) -> dg.MaterializeResult:
     use_case, as_of_month = _partition(context)
-    return dg.MaterializeResult(metadata=metadata_of(raise_alerts(data_centre.zone(), USE_CASES[use_case], as_of_month)))
+    return dg.MaterializeResult(
+        metadata=metadata_of(raise_alerts(data_centre.zone(), USE_CASES[use_case], as_of_month))
+    )
 
 
 def _partition(context: dg.AssetExecutionContext) -> tuple[str, date]:

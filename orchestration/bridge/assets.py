@@ -13,7 +13,14 @@ from governance.contracts import FeedContract
 from orchestration.bridge.council import Council
 from orchestration.bridge.partitions import deliveries_of
 from orchestration.metadata import bars, metadata_of
-from orchestration.names import BRIDGE, PARTNER_FEEDS, addressed_key, loaded_key, partner_feed_key, pseudonymised_key
+from orchestration.names import (
+    BRIDGE,
+    PARTNER_FEEDS,
+    addressed_key,
+    loaded_key,
+    partner_feed_key,
+    pseudonymised_key,
+)
 from orchestration.night import Night
 
 # How many days beyond cadence and latency a feed may be late before it counts as stale.
@@ -65,23 +72,33 @@ def _loaded(contract: FeedContract) -> dg.AssetsDefinition:
         owners=[contract.owner],
         kinds={"python", "greatexpectations", "duckdb"},
         description=(
-            f"One row per row of a {contract.feed} delivery that keeps the contract: typed, checked by Great Expectations. "
+            f"One row per row of a {contract.feed} delivery that keeps the contract: typed, checked by "
+            "Great Expectations. "
             "Rows that break a row rule are in quarantine, deliveries that break a delivery rule are refused."
         ),
-        metadata={"contract": dg.MetadataValue.text(contract.path.name), "contract_version": contract.version},
+        metadata={
+            "contract": dg.MetadataValue.text(contract.path.name),
+            "contract_version": contract.version,
+        },
         freshness_policy=freshness_of(contract),
         check_specs=[
             dg.AssetCheckSpec(name, asset=key, blocking=True, description=description)
             for names, description in (
-                (row_checks, "Row rules of the contract, by Great Expectations. Warns when rows went to quarantine; "
-                             "stops the feed when more did than the contract allows."),
-                (delivery_checks, "Delivery rules of the contract, by Great Expectations. Warns when a delivery was refused; "
-                                  "stops the feed when none is left."),
+                (
+                    row_checks,
+                    "Row rules of the contract, by Great Expectations. Warns when rows went to quarantine; "
+                    "stops the feed when more did than the contract allows.",
+                ),
+                (
+                    delivery_checks,
+                    "Delivery rules of the contract, by Great Expectations. Warns when a delivery was refused; "
+                    "stops the feed when none is left.",
+                ),
             )
             for name in names.values()
         ],
     )
-    def loaded(context: dg.AssetExecutionContext, council: Council) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def loaded(context: dg.AssetExecutionContext, council: Council) -> dg.MaterializeResult:
         report = load_deliveries(council.zone(), contract.feed, list(context.partition_keys))
         return dg.MaterializeResult(
             metadata={**metadata_of(report), **_load_plots(report)},
@@ -91,7 +108,7 @@ def _loaded(contract: FeedContract) -> dg.AssetsDefinition:
     return loaded
 
 
-def _load_plots(report: LoadReport) -> dict[str, dg.MetadataValue]:  # type: ignore[type-arg]
+def _load_plots(report: LoadReport) -> dict[str, dg.MetadataValue]:
     days = [verdict.delivery_id[:10] for verdict in report.deliveries]
     rows = [float(verdict.rows_in) for verdict in report.deliveries]
     return {"rows_by_delivery": bars("Rows by delivery", days, rows, "delivery", "rows")}
@@ -114,7 +131,10 @@ def _check_results(
                 metadata={
                     "rules": len(rules),
                     "broken_rules": dg.MetadataValue.json(
-                        {rule.name: {"broken": rule.broken, "where": list(rule.where), "says": rule.says} for rule in broken}
+                        {
+                            rule.name: {"broken": rule.broken, "where": list(rule.where), "says": rule.says}
+                            for rule in broken
+                        }
                     ),
                 },
             )
@@ -133,7 +153,7 @@ def _addressed(contract: FeedContract) -> dg.AssetsDefinition:
             "uk-address-matcher finds for it in the gazetteer."
         ),
     )
-    def addressed(council: Council) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def addressed(council: Council) -> dg.MaterializeResult:
         zone = council.zone()
         waiting = [delivery.delivery_id for delivery in deliveries(zone, contract.feed, "checked")]
         return dg.MaterializeResult(metadata=metadata_of(match_addresses(zone, contract.feed, waiting)))
@@ -146,7 +166,9 @@ def _pseudonymised(contract: FeedContract) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=pseudonymised_key(contract.feed),
-        deps=[loaded_key(contract.feed)] if upstream == loaded_key(contract.feed) else [loaded_key(contract.feed), upstream],
+        deps=[loaded_key(contract.feed)]
+        if upstream == loaded_key(contract.feed)
+        else [loaded_key(contract.feed), upstream],
         partitions_def=deliveries_of(contract.feed),
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=BRIDGE,
@@ -160,8 +182,10 @@ def _pseudonymised(contract: FeedContract) -> dg.AssetsDefinition:
     )
     def pseudonymised(
         context: dg.AssetExecutionContext, council: Council, night: Night
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        report = pseudonymise_deliveries(council.zone(), contract.feed, list(context.partition_keys), night.day())
+    ) -> dg.MaterializeResult:
+        report = pseudonymise_deliveries(
+            council.zone(), contract.feed, list(context.partition_keys), night.day()
+        )
         return dg.MaterializeResult(metadata=metadata_of(report))
 
     return pseudonymised

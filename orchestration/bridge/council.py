@@ -8,7 +8,7 @@ from bridge.zone import CouncilZone
 from stores.home import Home
 
 
-class Council(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Council(dg.ConfigurableResource):
     """Opens the council zone of the home that `DOORSTEP_HOME` names: paths, keys and contracts."""
 
     def zone(self) -> CouncilZone:

@@ -41,7 +41,9 @@ def sealing_keys(contract: FeedContract) -> list[dg.AssetKey]:
 def waiting_ranges(instance: dg.DagsterInstance, zone: CouncilZone, feed: str) -> list[tuple[str, str]]:
     """Make a partition of every delivery of `feed` that waits, and return the ranges that cover them."""
     name = deliveries_partition_name(feed)
-    waiting = [delivery.delivery_id for delivery in deliveries(zone, feed) if delivery.state in WAITING_STATES]
+    waiting = [
+        delivery.delivery_id for delivery in deliveries(zone, feed) if delivery.state in WAITING_STATES
+    ]
     known = list(instance.get_dynamic_partitions(name))
     fresh = [key for key in waiting if key not in set(known)]
     if fresh:

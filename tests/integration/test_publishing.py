@@ -58,7 +58,7 @@ while not stop.exists():
         ]
         mixed += looks[0] != looks[1] or looks[0][0] != looks[0][1] or looks[0][2] != 150
         seen.append(looks[0][0])
-print(json.dumps({"mixed": mixed, "reads": len(seen), "in_order": seen == sorted(seen), "versions": len(set(seen))}))
+print(json.dumps({"mixed": mixed, "in_order": seen == sorted(seen), "versions": len(set(seen))}))
 """
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from records_scenario import analytics_zone
 
@@ -76,8 +77,8 @@ def make_marts(zone: AnalyticsZone, features: pd.DataFrame, labels: pd.DataFrame
     typed = ", ".join(f"cast({name} as date) as {name}" for name in ["as_of_month", *dates])
     with zone.warehouse() as warehouse:
         warehouse.execute("create schema if not exists marts")
-        warehouse.register("features", features)
-        warehouse.register("labels", labels)
+        warehouse.register("features", pa.Table.from_pandas(features, preserve_index=False))
+        warehouse.register("labels", pa.Table.from_pandas(labels, preserve_index=False))
         warehouse.execute(
             f"create or replace table marts.household_features as select * replace ({typed}) from features"
         )

@@ -23,17 +23,31 @@ NIGHT = date(2026, 10, 6)
 def doorstep(home: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run the command line in a home of its own, as a user would."""
     command = [str(Path(sys.executable).with_name("doorstep")), *arguments]
-    environment = os.environ | {"DOORSTEP_HOME": str(home), "DAGSTER_HOME": str(home / "dagster"), "COLUMNS": "200"}
+    environment = os.environ | {
+        "DOORSTEP_HOME": str(home),
+        "DAGSTER_HOME": str(home / "dagster"),
+        "COLUMNS": "200",
+    }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if check and done.returncode != 0:
-        raise AssertionError(f"doorstep {' '.join(arguments)} exited with {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise AssertionError(
+            f"doorstep {' '.join(arguments)} exited with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
     return done
 
 
 def make_small_county(home: Path) -> None:
     doorstep(home, "keys", "init")
     doorstep(
-        home, "county", "make", "--households", str(HOUSEHOLDS), "--months", str(MONTHS), "--first-month", FIRST_MONTH
+        home,
+        "county",
+        "make",
+        "--households",
+        str(HOUSEHOLDS),
+        "--months",
+        str(MONTHS),
+        "--first-month",
+        FIRST_MONTH,
     )
 
 

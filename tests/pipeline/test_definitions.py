@@ -39,7 +39,11 @@ def test_every_asset_says_what_a_row_is(locations: tuple[dg.Definitions, dg.Defi
 
 
 def test_every_asset_has_a_group_and_an_owner(locations: tuple[dg.Definitions, dg.Definitions]) -> None:
-    nameless = [s.key.to_user_string() for s in _specs(locations) if s.description and (not s.owners or not s.group_name)]
+    nameless = [
+        s.key.to_user_string()
+        for s in _specs(locations)
+        if s.description and (not s.owners or not s.group_name)
+    ]
     assert nameless == []
 
 
@@ -58,7 +62,9 @@ def test_the_lineage_runs_from_every_partner_feed_to_the_published_marts(
     assert feeds <= seen
 
 
-def test_pseudonymising_waits_for_the_blocking_checks_of_loading(locations: tuple[dg.Definitions, dg.Definitions]) -> None:
+def test_pseudonymising_waits_for_the_blocking_checks_of_loading(
+    locations: tuple[dg.Definitions, dg.Definitions],
+) -> None:
     bridge, _ = locations
     graph = bridge.resolve_asset_graph()
     checks = [key for key in graph.asset_check_keys if key.asset_key.path[-1] == "loaded_council_tax"]

@@ -51,7 +51,9 @@ def test_a_replayed_delivery_adds_no_row(a_copy: Path) -> None:
 
 def test_a_broken_delivery_is_refused_and_the_rest_goes_on(a_copy: Path) -> None:
     inbox = a_copy / "council" / "inbox"
-    (inbox / "homelessness_cases" / "homelessness_cases_20261005_full.xml").write_text("<Cases><Case>", encoding="utf-8")
+    (inbox / "homelessness_cases" / "homelessness_cases_20261005_full.xml").write_text(
+        "<Cases><Case>", encoding="utf-8"
+    )
     good = sorted((inbox / "adult_social_care").glob("received=*/*.csv"))[-1]
     newer = inbox / "adult_social_care" / "adult_social_care_20261005_full.csv"
     newer.write_bytes(good.read_bytes())

@@ -144,6 +144,18 @@ def test_a_name_in_an_event_log_is_found(zones: TwoZones) -> None:
     assert ("full_name", "dagster/events.db") in kinds(scan(zones))
 
 
+def test_two_cells_of_an_event_log_do_not_make_a_number(zones: TwoZones) -> None:
+    zones.home.dagster.mkdir(parents=True)
+    with sqlite3.connect(zones.home.dagster / "events.db") as events:
+        events.execute("create table runs (created text, updated text)")
+        events.execute("insert into runs values ('12:30:00.943476', '5919-10-06')")
+    assert b"9434765919" in (zones.home.dagster / "events.db").read_bytes()
+    assert scan(zones).holds
+    with sqlite3.connect(zones.home.dagster / "events.db") as events:
+        events.execute("insert into runs values ('patient 9434765919', '')")
+    assert [hit.place for hit in scan(zones).hits] == ["runs"]
+
+
 def test_a_name_in_a_file_name_is_found(zones: TwoZones) -> None:
     place_file(zones, f"analytics/models/{NAME}.png", b"")
     assert [hit.place for hit in scan(zones).hits] == ["name"]

@@ -1,4 +1,5 @@
-"""Nothing clear crosses: real checked rows through the bridge, and the council's own identities looked for behind it."""
+"""Nothing clear crosses: checked rows go over the bridge, and the council's identities are looked for
+behind it."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ PARTS = (
     Part("payload", "recovery_stages", pa.table({"record_ref": pa.array([], pa.string())})),
 )
 
-# A package that version 1 of the format sealed once, between the fixed keys above with an ephemeral key of 9s.
+# What version 1 of the format sealed once, between the fixed keys above, with an ephemeral key of 9s.
 FIRST_PACKAGE = base64.b64decode(
     "RFNUUFNFQUwAAQAAAxN7ImFncmVlbWVudCI6ImlzYV9ob3VzZWhvbGRfc3VwcG9ydCIsImNvbnRyYWN0X3ZlcnNpb24iOiIx"
     "LjAuMCIsImRlbGl2ZXJ5X2RhdGUiOiIyMDI1LTAxLTA2IiwiZGVsaXZlcnlfaWQiOiIyMDI1LTAxLTA2LWZ1bGwtMDEyM2Fi"
