@@ -66,6 +66,7 @@ TOKEN_FIELDS: Mapping[str, tuple[str, ...]] = {
     "forwarding_uprn": ("forwarding_uprn",),
     "forwarding_postcode": ("forwarding_postcode",),
     "initial_uprn": ("forename_start_1", "uprn"),
+    "bare_initial_uprn": ("forename_bare_initial", "uprn"),
     "initial_forwarding_uprn": ("forename_start_1", "forwarding_uprn"),
     "name_starts": ("forename_start_3", "surname_start_4"),
     "name_starts_birth_year": ("forename_start_2", "surname_start_2", "birth_year"),
@@ -84,15 +85,21 @@ TOKEN_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """The fields that each token is made of; a record that lacks one has no such token."""
 
-SHARED_FIELD_KEYS: Mapping[str, str] = {"forwarding_uprn": "uprn", "forwarding_postcode": "postcode"}
+SHARED_FIELD_KEYS: Mapping[str, str] = {
+    "forwarding_uprn": "uprn",
+    "forwarding_postcode": "postcode",
+    "forename_bare_initial": "forename_start_1",
+}
 SHARED_TOKEN_KEYS: Mapping[str, str] = {
     "forwarding_uprn": "uprn",
     "forwarding_postcode": "postcode",
     "initial_forwarding_uprn": "initial_uprn",
+    "bare_initial_uprn": "initial_uprn",
     "surname_forwarding_uprn": "surname_uprn",
     "surname_forwarding_postcode": "surname_postcode",
 }
-"""Made with another's key, so that the home somebody leaves for meets the home they arrive at."""
+"""Made with another's key, so that the home somebody leaves for meets the home they arrive at, and a name cut
+to its initial meets the whole name."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +188,9 @@ def _fields(standard: pa.Table, feed: str) -> dict[str, Field]:
     for name, length in (("forename", 1), ("forename", 2), ("forename", 3), ("surname", 2), ("surname", 4)):
         field = fields[name]
         fields[f"{name}_start_{length}"] = field.changed([value[:length] for value in field.values])
+    forename = fields["forename"]
+    bare = [value if len(value) == 1 else b"" for value in forename.values]
+    fields["forename_bare_initial"] = forename.changed(bare)
     return fields | _birth_fields(standard["date_of_birth"])
 
 

@@ -36,6 +36,7 @@ COMPARED_TOKENS = (
     "forwarding_uprn",
     "forwarding_postcode",
     "initial_uprn",
+    "bare_initial_uprn",
     "initial_forwarding_uprn",
 )
 """Tokens that a comparison reads. None stands for a forename or a surname alone: its frequency would tell

@@ -378,9 +378,23 @@ def _readable(decoded: bytes) -> Iterator[bytes]:
 
 def _from_utf16(lower: bytes) -> Iterator[bytes]:
     """Yield the Latin-1 texts that stand in `lower` as UTF-16 of either byte order."""
+    if not _holds_alternating_zeros(lower):
+        return
     for runs in (pattern.findall(lower) for pattern in UTF16_RUNS):
         if runs:
             yield b"\n".join(runs).replace(b"\0", b"")
+
+
+def _holds_alternating_zeros(content: bytes) -> bool:
+    """True if every second of some twelve bytes is zero and the others are not: cheap to tell, unlike a search."""
+    if b"\0" not in content:
+        return False
+    zero = np.frombuffer(content, dtype=np.uint8) == 0
+    pair = zero[1:] & ~zero[:-1]
+    run = pair
+    for shift in range(2, 2 * WINDOW - 2, 2):
+        run = run[: max(len(pair) - shift, 0)] & pair[shift:]
+    return bool(run.any())
 
 
 def _regrouped(digits: npt.NDArray[np.uint32], group: int, *, bits: int) -> bytes:

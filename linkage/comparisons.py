@@ -82,11 +82,9 @@ def home_comparison() -> ComparisonCreator:
     """Compare homes: the same property, the one that was left for, the same postcode, else. People move: else
     is mild.
 
-    At one property, sharing the forename's first letter is a level of its own: relatives share surname and
-    home, so that without it a wife would pass for her husband with his name cut to an initial. So is having
-    two references in one partner's system there: two people in one home, unless that partner entered one
-    person twice.
-    """
+    At one property the levels also ask for the forename: relatives share surname and home, so that otherwise
+    a wife would pass for her husband with his name cut to an initial. Two references in one partner's system
+    there are two people, unless that partner entered one person twice."""
     return comparison(
         "home",
         "Home",
@@ -102,23 +100,21 @@ def home_comparison() -> ComparisonCreator:
             "and partner_reference_token_l <> partner_reference_token_r",
             "same property, two references",
         ),
+        level("forename_uprn_token_l = forename_uprn_token_r", "same property and forename"),
         level(
-            "uprn_token_l = uprn_token_r and initial_uprn_token_l = initial_uprn_token_r",
-            "same property, same initial",
+            _either("bare_initial_uprn", "initial_uprn"), "same property, one forename is the other's initial"
         ),
+        level("initial_uprn_token_l = initial_uprn_token_r", "same property and initial"),
         level("uprn_token_l = uprn_token_r", "same property"),
-        level(
-            _moved("initial_uprn", "initial_forwarding_uprn"),
-            "one is the other's forwarding property, same initial",
-        ),
-        level(_moved("uprn", "forwarding_uprn"), "one is the other's forwarding property"),
-        level(_moved("postcode", "forwarding_postcode"), "one has the other's forwarding postcode"),
+        level(_either("initial_forwarding_uprn", "initial_uprn"), "forwarding property, same initial"),
+        level(_either("forwarding_uprn", "uprn"), "forwarding property"),
+        level(_either("forwarding_postcode", "postcode"), "forwarding postcode"),
         level("postcode_token_l = postcode_token_r", "same postcode"),
     )
 
 
-def _moved(home: str, forwarding: str) -> str:
-    return f"{forwarding}_token_l = {home}_token_r or {forwarding}_token_r = {home}_token_l"
+def _either(one: str, other: str) -> str:
+    return f"{one}_token_l = {other}_token_r or {one}_token_r = {other}_token_l"
 
 
 def token_comparison(field: str, *, term_frequency_adjustments: bool = False) -> ComparisonCreator:

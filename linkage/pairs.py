@@ -47,8 +47,22 @@ TWINS = f"""
         false
     ) and not ({SAME_NUMBER})
 """
-"""Same birth date and home, another initial, another name, and no number in common: twins, whatever the
-weights say. Weights cannot say so, since they take surname, home and birth date for independent."""
+"""Same birth date and home, another initial, another name, and no number in common."""
+
+HOUSEMATES = f"""
+    coalesce(
+        l.feed = r.feed
+        and l.uprn_token = r.uprn_token
+        and l.partner_reference_token <> r.partner_reference_token,
+        false
+    ) and not coalesce(l.birth_date_token = r.birth_date_token, false) and not ({SAME_NUMBER})
+"""
+"""Two references in one partner's system at one property, and neither birth date nor number says it is one
+person: father and namesake son, say."""
+
+RELATIVES = f"(({TWINS}) or ({HOUSEMATES}))"
+"""Pairs that are never linked, whatever the weights say: these take surname, home and birth date for
+independent."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +164,7 @@ def score_pairs(
                 from {predicted}
                 join {COMPARED} as l on l.record_ref = record_ref_l
                 join {COMPARED} as r on r.record_ref = record_ref_r
-                where match_weight >= {threshold} and not ({TWINS})
+                where match_weight >= {threshold} and not {RELATIVES}
                 order by match_weight desc, record_ref_l, record_ref_r
                 """
             ).to_arrow_table(),

@@ -28,7 +28,9 @@ from stores.analytics import AnalyticsZone
 from stores.files import written_atomically
 
 CANDIDATE_FOLDER = "linkage"
-RANDOM_PAIRS = 1_000_000
+RANDOM_PAIRS = 20_000_000
+"""Random pairs that tell how often strangers agree: enough to see what happens once in a million pairs."""
+
 SEED = 20_260_401
 SMALLEST_PROBABILITIES = {"m_probability": 1e-3, "u_probability": 1e-6}
 """What training has not seen is still possible: of a thousand matches one may disagree in anything."""
@@ -42,7 +44,12 @@ SURE_MATCHES = (
 """Rules that hardly ever join two people, to estimate how many pairs are matches at all."""
 
 SURE_MATCH_RECALL = 0.7
-TRAINING_BLOCKS = (("nino_token",), ("birth_date_token",), ("full_name_token", "uprn_token"))
+TRAINING_BLOCKS = (
+    ("nino_token",),
+    ("birth_date_token",),
+    ("partner_reference_token", "feed"),
+    ("full_name_token", "uprn_token"),
+)
 """Each session fits the comparisons that its block does not fix."""
 
 
@@ -54,6 +61,7 @@ class TrainingPlan:
     blocking_rules: Sequence[BlockingRuleCreator]
     sure_matches: Sequence[Sequence[str]]
     sure_match_recall: float
+    random_pairs: int
     training_blocks: Sequence[Sequence[str]]
 
 
@@ -76,6 +84,7 @@ def county_plan() -> TrainingPlan:
         blocking_rules=county_blocking_rules(),
         sure_matches=SURE_MATCHES,
         sure_match_recall=SURE_MATCH_RECALL,
+        random_pairs=RANDOM_PAIRS,
         training_blocks=TRAINING_BLOCKS,
     )
 
@@ -127,7 +136,7 @@ def train_settings(
         linker.training.estimate_probability_two_random_records_match(
             [block_on(*tokens) for tokens in plan.sure_matches], recall=plan.sure_match_recall
         )
-        linker.training.estimate_u_using_random_sampling(max_pairs=RANDOM_PAIRS, seed=SEED)
+        linker.training.estimate_u_using_random_sampling(max_pairs=plan.random_pairs, seed=SEED)
         for tokens in plan.training_blocks:
             linker.training.estimate_parameters_using_expectation_maximisation(block_on(*tokens))
         return _reviewable(json.loads(json.dumps(linker.misc.save_model_to_json())))

@@ -23,7 +23,8 @@ COUNTED_DECIMALS = 6
 LINKAGE_TABLES = frozenset({"link_keys", "edges", "people", "opened_packages"})
 """Tables of the linkage store that say something; the history of merges also says when they were noticed."""
 
-WAREHOUSE_SCHEMAS = frozenset({"records", "staging", "intermediate", "marts", "risk"})
+WAREHOUSE_SCHEMAS = frozenset({"records", "marts", "risk"})
+"""What arrived and what came of it. The steps between are made from the first and seen in the second."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,10 @@ def query_digest(
 ) -> str | None:
     """Return the digest of what `relation` (a `from` clause) yields in `columns` (name and SQL type), or
     None."""
-    fields = ", ".join(f"'{name}': {_counted(name, kind)}" for name, kind in columns)
+    cells = ", ".join(_counted(name, kind) for name, kind in columns)
     row = connection.execute(
         f"select count(*), sha256(string_agg(row_digest, '' order by row_digest)) "
-        f"from (select sha256(to_json({{{fields}}})::varchar) as row_digest {relation})"
+        f"from (select sha256(row({cells})::varchar) as row_digest {relation})"
     ).fetchone()
     if row is None or not row[0]:
         return None

@@ -51,7 +51,8 @@ def writer_lock(path: Path, patience: float = LOCK_PATIENCE_SECONDS) -> Iterator
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise StoreBusyError(
-                        f"{path}: another process has been writing for {patience:.0f} s. Wait for it, or stop it."
+                        f"{path}: another process has been writing for {patience:.0f} s. "
+                        "Wait for it, or stop it."
                     ) from None
                 time.sleep(0.05)
         yield

@@ -42,6 +42,8 @@ class Plugin(BasePlugin):
         path = Path(os.environ[PATH_VARIABLE])
         duckdb_extensions.import_extension("httpfs", con=conn)
         conn.execute("load httpfs")
+        # What does not fit in memory is spilled to disk, in clear unless said otherwise.
+        conn.execute("set temp_file_encryption = true")
         with ExitStack() as held:
             held.enter_context(writer_lock(path))
             attach(conn, path, os.environ[KEY_VARIABLE], "warehouse", read_only=False)

@@ -5,12 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
 from governance.contracts import FeedContract, read_contracts
@@ -144,10 +145,58 @@ def dbt_executable() -> Path:
     return beside if beside.exists() else Path(shutil.which("dbt") or "dbt")
 
 
-def dbt_resource() -> DbtCliResource:
-    return DbtCliResource(
-        project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(dbt_executable())
-    )
+class Dbt(DbtCliResource):
+    """dbt in a process of its own, and only there.
+
+    dagster-dbt would also load dbt and open the warehouse in Dagster's process, to count rows; DuckDB takes one process
+    at a time, and loading dbt takes longer than most models. Rows are counted when dbt is done.
+    """
+
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]  # noqa: ARG002
+        return None
+
+
+def with_row_counts(
+    context: dg.AssetExecutionContext, zone: AnalyticsZone, events: Iterable[Any]
+) -> Iterator[Any]:
+    """Pass on what dbt reports, with the number of rows of each model, once dbt has let go of the warehouse.
+
+    What was made before a failure is passed on too, then the failure is raised.
+    """
+    reported: list[Any] = []
+    failure: Exception | None = None
+    try:
+        reported.extend(events)
+    except Exception as error:
+        failure = error
+    counts = _row_counts(zone)
+    for event in reported:
+        if isinstance(event, dg.Output):
+            key = context.asset_key_for_output(event.output_name)
+            rows = counts.get(tuple(key.path))
+            yield (
+                event if rows is None else event.with_metadata({**event.metadata, "dagster/row_count": rows})
+            )
+        else:
+            yield event
+    if failure is not None:
+        raise failure
+
+
+def _row_counts(zone: AnalyticsZone) -> dict[tuple[str, ...], int]:
+    """Return the rows of each table of the warehouse by (schema, table)."""
+    with zone.warehouse(read_only=True) as warehouse:
+        names = warehouse.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        return {name: _count(warehouse, *name) for name in names}
+
+
+def _count(warehouse: duckdb.DuckDBPyConnection, schema: str, table: str) -> int:
+    row = warehouse.execute(f'select count(*) from "{schema}"."{table}"').fetchone()
+    return int(row[0]) if row else 0
+
+
+def dbt_resource() -> Dbt:
+    return Dbt(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(dbt_executable()))
 
 
 def dbt_assets_of(manifest: Path) -> list[dg.AssetsDefinition]:
@@ -156,11 +205,10 @@ def dbt_assets_of(manifest: Path) -> list[dg.AssetsDefinition]:
     @dbt_assets(
         manifest=manifest, name="dbt_whole", select=WHOLE, dagster_dbt_translator=DoorstepTranslator()
     )
-    def whole(
-        context: dg.AssetExecutionContext, dbt: DbtCliResource, data_centre: DataCentre
-    ) -> Iterator[Any]:
+    def whole(context: dg.AssetExecutionContext, dbt: Dbt, data_centre: DataCentre) -> Iterator[Any]:
         with warehouse_environment(data_centre.zone()):
-            yield from dbt.cli(["build", *WITHOUT_UNIT_TESTS], context=context).stream()
+            events = dbt.cli(["build", *WITHOUT_UNIT_TESTS], context=context).stream()
+            yield from with_row_counts(context, data_centre.zone(), events)
 
     @dbt_assets(
         manifest=manifest,
@@ -170,15 +218,14 @@ def dbt_assets_of(manifest: Path) -> list[dg.AssetsDefinition]:
         backfill_policy=dg.BackfillPolicy.single_run(),
         dagster_dbt_translator=DoorstepTranslator(),
     )
-    def monthly(
-        context: dg.AssetExecutionContext, dbt: DbtCliResource, data_centre: DataCentre
-    ) -> Iterator[Any]:
+    def monthly(context: dg.AssetExecutionContext, dbt: Dbt, data_centre: DataCentre) -> Iterator[Any]:
         zone = data_centre.zone()
         months = context.partition_key_range
         with warehouse_environment(
             zone, {FIRST_MONTH_VARIABLE: months.start, LAST_MONTH_VARIABLE: months.end}
         ):
-            yield from dbt.cli(["build", *WITHOUT_UNIT_TESTS], context=context).stream()
+            events = dbt.cli(["build", *WITHOUT_UNIT_TESTS], context=context).stream()
+            yield from with_row_counts(context, zone, events)
         record_months_made(zone, read_contracts(), [month_of(key) for key in context.partition_keys])
 
     return [whole, monthly]

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DbtCliResource
 
 from orchestration.analytics.datacentre import DataCentre
-from orchestration.analytics.dbt import DoorstepTranslator, warehouse_environment
+from orchestration.analytics.dbt import Dbt, DoorstepTranslator, warehouse_environment
 
 
 def dbt_unit_test_checks(manifest_path: Path) -> list[dg.AssetChecksDefinition]:
@@ -28,7 +27,7 @@ def dbt_unit_test_checks(manifest_path: Path) -> list[dg.AssetChecksDefinition]:
         return []
 
     @dg.multi_asset_check(name="dbt_unit_tests", specs=list(checks.values()))
-    def dbt_unit_tests(dbt: DbtCliResource, data_centre: DataCentre) -> Iterator[dg.AssetCheckResult]:
+    def dbt_unit_tests(dbt: Dbt, data_centre: DataCentre) -> Iterator[dg.AssetCheckResult]:
         with warehouse_environment(data_centre.zone()):
             invocation = dbt.cli(
                 ["test", "--select", "test_type:unit"], manifest=manifest, raise_on_error=False
