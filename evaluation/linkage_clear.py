@@ -16,11 +16,12 @@ from splink.internals.comparison_creator import ComparisonCreator
 from bridge.standardise import standardise_identities
 from evaluation.datasets import PeopleTable
 from linkage.pairs import linking_connection, quiet_linker
-from linkage.training import RANDOM_PAIRS, SEED
+from linkage.training import SEED
 
 LOWEST_WEIGHT = -20.0
 """Pairs below it are far from any sensible threshold."""
 
+RANDOM_PAIRS = 2_000_000
 CLEAR = "clear_records"
 
 

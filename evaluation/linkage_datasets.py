@@ -25,6 +25,7 @@ from bridge.link_keys import encode_link_keys, encode_tokens
 from evaluation.datasets import PeopleTable, febrl3, historical_50k, own_table
 from evaluation.linkage_clear import (
     LOWEST_WEIGHT,
+    RANDOM_PAIRS,
     ClearModel,
     clear_pairs,
     febrl_model,
@@ -165,7 +166,14 @@ def _plan(table: PeopleTable, link_keys: pa.Table) -> TrainingPlan:
         for tokens in SURE_MATCHES
         if all(_held(link_keys, token) for token in tokens)
     ]
-    return TrainingPlan(comparisons, blocking, sure or [["full_name_token"]], SURE_MATCH_RECALL, training)
+    return TrainingPlan(
+        comparisons=comparisons,
+        blocking_rules=blocking,
+        sure_matches=sure or [["full_name_token"]],
+        sure_match_recall=SURE_MATCH_RECALL,
+        random_pairs=RANDOM_PAIRS,
+        training_blocks=training,
+    )
 
 
 def settled_home_comparison(link_keys: pa.Table) -> ComparisonCreator:

@@ -28,7 +28,7 @@ from stores.analytics import AnalyticsZone
 from stores.files import written_atomically
 
 CANDIDATE_FOLDER = "linkage"
-RANDOM_PAIRS = 20_000_000
+RANDOM_PAIRS = 10_000_000
 """Random pairs that tell how often strangers agree: enough to see what happens once in a million pairs."""
 
 SEED = 20_260_401

@@ -22,6 +22,7 @@ def instance_settings(folder: Path) -> dict[str, object]:
     """Return the content of `dagster.yaml` for this environment and an instance that lives in `folder`."""
     settings: dict[str, object] = {
         "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
         "concurrency": {"runs": {"max_concurrent_runs": CONCURRENT_RUNS}},
         "run_monitoring": {"enabled": True},
         "retention": {
