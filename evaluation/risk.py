@@ -13,7 +13,7 @@ with a model that was fitted on its own past only. Counts are summed over them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -55,8 +55,8 @@ class NoTruthError(RuntimeError):
 class RankingFigures:
     """How one ranking did. `caught` of `events` is `share`; `caught` of `chosen` is `precision`.
 
-    The interval of the share (95 %) is from resampling households. `by_month` gives caught and events per
-    test month.
+    The interval of the share (95 %) is from resampling households. `expected_caught` sums the true hazard of the
+    chosen: what would be caught on average, without the luck of one draw. `by_month` gives caught and events.
     """
 
     ranking: str
@@ -68,6 +68,7 @@ class RankingFigures:
     chosen: int
     precision: float
     lift: float
+    expected_caught: float
     by_month: tuple[tuple[int, int], ...]
 
 
@@ -96,10 +97,8 @@ class RiskFigures:
 
 
 @dataclass(frozen=True)
-class _Month:
-    """One test month: the true households (index household_id; hazard, is_event) and what each ranking chose
-    of them.
-    """
+class JudgedMonth:
+    """One test month: true households (index household_id; hazard, is_event) and each ranking's choice of them."""
 
     households: pd.DataFrame
     choices: Mapping[str, list[str | None]]
@@ -141,36 +140,39 @@ def evaluate_risk(home: Home) -> RiskFigures:
     tested = []
     for split in splits:
         test, scores = scores_after(rows, split, use_case, features, ModelParameters(), is_calibrated=False)
-        tested.append(_month(home, zone, use_case, split.test_months[0], test, scores, person_of_record))
-    return _figures(use_case, version, tuple(split.test_months[0] for split in splits), tested)
+        month, ids = split.test_months[0], test["household_id"].tolist()
+        households = _true_households(home, month, use_case)
+        living_in = _household_of_person(home, month)
+        matched = _matched(zone, month, ids, person_of_record, living_in, households)
+        tested.append(judged_month(households, ids, matched, scores))
+    return figures_of(use_case, version, tuple(split.test_months[0] for split in splits), tested)
 
 
-def _month(
-    home: Home,
-    zone: AnalyticsZone,
-    use_case: UseCase,
-    month: date,
-    test: pd.DataFrame,
+def judged_month(
+    households: pd.DataFrame,
+    household_ids: Sequence[str],
+    true_household: Mapping[str, str],
     scores: Mapping[str, Floats],
-    person_of_record: Mapping[str, str],
-) -> _Month:
-    households = _true_households(home, month, use_case)
-    household_of_person = _household_of_person(home, month)
-    ids = test["household_id"].tolist()
-    matched = _matched(zone, month, ids, person_of_record, household_of_person, households)
+) -> JudgedMonth:
+    """Let each of `scores` (in the order of `household_ids`), and the oracle, choose the top share of `households`."""
     capacity = top_count(len(households), TOP_SHARE)
-    choices = {
-        name: [matched.get(ids[position]) for position in ranked_order(values, ids)[:capacity]]
+    choices: dict[str, list[str | None]] = {
+        name: [
+            true_household.get(household_ids[position])
+            for position in ranked_order(values, household_ids)[:capacity]
+        ]
         for name, values in scores.items()
     }
     by_hazard = households.reset_index().sort_values(["hazard", "household_id"], ascending=[False, True])
     choices[ORACLE] = by_hazard["household_id"].head(capacity).tolist()
-    return _Month(
-        households, choices, len(ids), sum(1 for household_id in ids if household_id not in matched)
-    )
+    unmatched = sum(1 for household_id in household_ids if household_id not in true_household)
+    return JudgedMonth(households, choices, len(household_ids), unmatched)
 
 
-def _figures(use_case: UseCase, version: str, months: tuple[date, ...], tested: list[_Month]) -> RiskFigures:
+def figures_of(
+    use_case: UseCase, version: str, months: tuple[date, ...], tested: list[JudgedMonth]
+) -> RiskFigures:
+    """Sum what every ranking caught over the tested months."""
     rankings = tuple(_ranking(name, tested, use_case.seed) for name in tested[0].choices)
     caught = {figures.ranking: figures.caught for figures in rankings}
     return RiskFigures(
@@ -194,7 +196,7 @@ def _figures(use_case: UseCase, version: str, months: tuple[date, ...], tested: 
     )
 
 
-def _ranking(name: str, tested: list[_Month], seed: int) -> RankingFigures:
+def _ranking(name: str, tested: list[JudgedMonth], seed: int) -> RankingFigures:
     # Months overlap, so an event may count in two: they are drawn together, as one household.
     counts: dict[str, list[int]] = {}
     for month in tested:
@@ -217,6 +219,7 @@ def _ranking(name: str, tested: list[_Month], seed: int) -> RankingFigures:
         chosen=chosen,
         precision=caught / chosen,
         lift=caught / chosen / base_rate if events else 0.0,
+        expected_caught=sum(month.hazard_of(name) for month in tested),
         by_month=tuple((len(month.caught(name)), len(month.events())) for month in tested),
     )
 

@@ -14,6 +14,7 @@ from math import log2
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 from splink import SettingsCreator, block_on
 from splink.internals.blocking_rule_creator import BlockingRuleCreator
@@ -52,6 +53,9 @@ TRAINING_BLOCKS = (
 )
 """Each session fits the comparisons that its block does not fix."""
 
+LEAST_PAIRS_TO_TRAIN_ON = 100
+"""Expectation maximisation on fewer pairs finds chance, not weights."""
+
 
 @dataclass(frozen=True)
 class TrainingPlan:
@@ -89,14 +93,16 @@ def county_plan() -> TrainingPlan:
     )
 
 
-def train_linkage_model(zone: AnalyticsZone, trained_on: str = "this council's link keys") -> TrainingReport:
+def train_linkage_model(
+    zone: AnalyticsZone, trained_on: str = "this council's link keys", plan: TrainingPlan | None = None
+) -> TrainingReport:
     """Train a candidate on the link keys of `zone` and write `analytics/models/linkage/candidate.json`.
 
     The candidate takes the next version number and the threshold of the model in use.
     """
     with zone.linkage(read_only=True) as connection:
         link_keys = read_link_keys(connection)
-    settings = train_settings(link_keys, county_plan())
+    settings = train_settings(link_keys, plan or county_plan())
     current = read_model()
     candidate = LinkageModel(current.version + 1, current.match_weight_threshold, trained_on, settings)
     path = zone.home.models / CANDIDATE_FOLDER / "candidate.json"
@@ -138,10 +144,24 @@ def train_settings(
         )
         linker.training.estimate_u_using_random_sampling(max_pairs=plan.random_pairs, seed=SEED)
         for tokens in plan.training_blocks:
+            # A council without, say, NINOs in any feed trains on the other blocks.
+            if _pairs_sharing(connection, tokens) < LEAST_PAIRS_TO_TRAIN_ON:
+                continue
             linker.training.estimate_parameters_using_expectation_maximisation(block_on(*tokens))
         return _reviewable(json.loads(json.dumps(linker.misc.save_model_to_json())))
     finally:
         connection.close()
+
+
+def _pairs_sharing(connection: duckdb.DuckDBPyConnection, tokens: Sequence[str]) -> int:
+    listed, known = ", ".join(tokens), " and ".join(f"{token} is not null" for token in tokens)
+    row = connection.execute(
+        f"""
+        select coalesce(sum(records * (records - 1) // 2), 0)
+        from (select count(*) as records from {COMPARED} where {known} group by {listed})
+        """
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def weights_by_level(settings: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -33,13 +33,13 @@ LOG_ODDS_LIMIT = 12.0
 class ModelParameters:
     """What is chosen beforehand; part of the model's version."""
 
-    logistic_penalty: float = 100.0
+    logistic_penalty: float = 30.0
     tree_count: int = 150
     tree_depth: int = 2
     tree_learning_rate: float = 0.05
-    tree_minimum_leaf: int = 100
-    tree_penalty: float = 20.0
-    tree_weight: float = 0.7
+    tree_minimum_leaf: int = 40
+    tree_penalty: float = 5.0
+    tree_weight: float = 0.5
     calibration_folds: int = 3
     # Of a household without the event, one month in so many is learnt from: its months are near copies. The
     # ranking hardly changes; calibration weighs the rows back, so that scores are probabilities.

@@ -27,7 +27,8 @@ WHEN_CHECKED = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_
 
 @dg.asset(
     key=MODELS_KEY,
-    deps=[FEATURES_KEY, LABELS_KEY],
+    # A model learns from every month.
+    deps=[dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping()) for key in (FEATURES_KEY, LABELS_KEY)],
     partitions_def=use_cases,
     group_name=RISK,
     owners=[OWNER],
@@ -61,7 +62,10 @@ def risk_models(
 
 @dg.asset(
     key=SCORES_KEY,
-    deps=[FEATURES_KEY, MODELS_KEY],
+    deps=[
+        dg.AssetDep(FEATURES_KEY, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("as_of_month")),
+        dg.AssetDep(MODELS_KEY, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("use_case")),
+    ],
     partitions_def=scores_partitions,
     group_name=RISK,
     owners=[OWNER],

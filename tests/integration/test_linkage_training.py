@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from bridge.link_keys import encode_link_keys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.model import MODEL_PATH, read_model
 from linkage.people import resolve_people
-from linkage.training import TrainingReport, train_linkage_model
+from linkage.training import TrainingReport, county_plan, train_linkage_model
 from stores.analytics import AnalyticsZone
 from stores.home import Home
 
@@ -71,7 +71,8 @@ def zone(tmp_path_factory: pytest.TempPathFactory) -> AnalyticsZone:
 
 @pytest.fixture(scope="module")
 def report(zone: AnalyticsZone) -> TrainingReport:
-    return train_linkage_model(zone)
+    # Fewer random pairs than a real training takes: a minute less.
+    return train_linkage_model(zone, plan=replace(county_plan(), random_pairs=200_000))
 
 
 def test_a_candidate_is_written_beside_the_models_and_the_reviewed_one_is_left_alone(

@@ -27,7 +27,7 @@ class FixedKeys:
         return hashlib.sha256(f"{self.council}/{name}".encode()).digest()
 
 
-KNOWN_VECTOR = "50151ab0b7c70566811eaf0585708c31"
+KNOWN_VECTOR = "b92b4d836819187e80960cd9ff833ee3"
 
 PERSON = {
     "forename": "Frederick",
@@ -92,6 +92,7 @@ def test_two_spellings_of_one_identity_give_the_same_keys() -> None:
         "forwarding_uprn",
         "forwarding_postcode",
         "initial_forwarding_uprn",
+        "bare_initial_uprn",
         "surname_forwarding_uprn",
         "surname_forwarding_postcode",
     }
@@ -141,6 +142,13 @@ def test_a_forwarding_address_meets_the_new_home() -> None:
         ("initial_forwarding_uprn", "initial_uprn"),
     ):
         assert link_keys[f"{forwarding}_token"][0] == link_keys[f"{home}_token"][1]
+
+
+def test_a_bare_initial_meets_the_whole_forename_at_the_same_property_only() -> None:
+    link_keys = encode(PERSON, PERSON | {"forename": "F"}, PERSON | {"forename": "F", "uprn": "1002"})
+    bare = link_keys["bare_initial_uprn_token"].to_pylist()
+    assert bare[0] is None
+    assert bare[1] == link_keys["initial_uprn_token"][0].as_py() != bare[2]
 
 
 def test_swapped_day_and_month_share_a_token_and_so_do_two_parts_of_a_date() -> None:

@@ -43,6 +43,8 @@ select
     -- The home and the people in it.
     households.adult_count::integer as adult_count,
     (year(households.as_of_month) - households.head_year_of_birth)::integer as head_age,
+    coalesce(year(households.as_of_month) - households.head_year_of_birth < 35, false)::boolean
+        as is_head_under_35,
     households.resident_since::date as resident_since,
     (date_diff('day', households.resident_since, households.as_of_month) / 365.25)::double as years_resident,
     coalesce({{ within_years('households.resident_since', 'households.as_of_month', 1) }}, false)::boolean
@@ -51,6 +53,17 @@ select
     coalesce(turnover.occupations_5y, 0)::integer as property_occupations_5y,
     coalesce(households.property_class in ('RD06', 'RI', 'PP'), false)::boolean as is_flat,
     coalesce(small_areas.duties_per_1000_properties, 0)::double as area_duties_per_1000,
+    -- No partner names private tenants. Homes that change hands every few years are mostly theirs; homes kept
+    -- for long are mostly owned.
+    (
+        not coalesce(rent.is_social_tenant, false)
+        and coalesce(turnover.occupations_5y, 0) >= 2
+    )::boolean as is_likely_private_tenant,
+    (
+        not coalesce(rent.is_social_tenant, false)
+        and coalesce(turnover.occupations_5y, 0) <= 1
+        and date_diff('day', households.resident_since, households.as_of_month) > 5 * 365.25
+    )::boolean as is_likely_settled,
 
     -- Council tax.
     (strpos('ABCDEFGH', council_tax.band))::integer as council_tax_band,
@@ -63,6 +76,17 @@ select
     date_diff('day', council_tax.last_stage_date, households.as_of_month)::integer
         as days_since_council_tax_stage,
     coalesce(council_tax.outstanding_balance, 0)::double as council_tax_balance,
+    -- Old debts linger in the books: recovery that moved within the past months is what presses now.
+    coalesce(
+        council_tax.outstanding_stage_rank >= 1
+        and council_tax.last_stage_date >= households.as_of_month - interval 120 day,
+        false
+    )::boolean as is_recovery_recent,
+    coalesce(
+        council_tax.outstanding_stage_rank >= 4
+        and council_tax.last_stage_date >= households.as_of_month - interval 180 day,
+        false
+    )::boolean as is_recovery_live,
     coalesce(council_tax.reminders_12m, 0)::integer as council_tax_reminders_12m,
     council_tax.summons_date::date as summons_date,
     coalesce({{ within_years('council_tax.summons_date', 'households.as_of_month', 1) }}, false)::boolean
@@ -77,6 +101,8 @@ select
     rent.weekly_rent::double as weekly_rent,
     coalesce(rent.arrears_balance, 0)::double as rent_arrears_balance,
     coalesce(rent.arrears_in_weeks_of_rent, 0)::double as rent_arrears_in_weeks_of_rent,
+    -- Eight weeks of rent: from there a court must grant possession (Housing Act 1988, Schedule 2, Ground 8).
+    coalesce(rent.arrears_in_weeks_of_rent > 8, false)::boolean as is_rent_arrears_over_8_weeks,
     coalesce(rent.weeks_in_arrears, 0)::double as weeks_in_rent_arrears,
     rent.arrears_since::date as rent_arrears_since,
     coalesce(rent.arrears_change_13w, 0)::double as rent_arrears_change_13w,
@@ -109,10 +135,13 @@ select
     care.last_care_date::date as last_care_date,
     coalesce(care.safeguarding_24m, 0)::integer as safeguarding_24m,
     care.safeguarding_date::date as safeguarding_date,
+    date_diff('day', care.safeguarding_date, households.as_of_month)::integer as days_since_safeguarding,
     coalesce(care.domestic_abuse_24m, 0)::integer as domestic_abuse_24m,
     care.domestic_abuse_date::date as domestic_abuse_date,
+    date_diff('day', care.domestic_abuse_date, households.as_of_month)::integer as days_since_domestic_abuse,
     coalesce(care.mental_health_24m, 0)::integer as mental_health_24m,
     care.mental_health_date::date as mental_health_date,
+    date_diff('day', care.mental_health_date, households.as_of_month)::integer as days_since_mental_health,
     coalesce(care.is_unsettled, false)::boolean as is_unsettled_in_care_records,
     coalesce(care.is_private_tenant, false)::boolean as is_private_tenant_in_care_records,
     coalesce(care.is_owner, false)::boolean as is_owner_in_care_records,

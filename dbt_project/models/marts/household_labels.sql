@@ -74,8 +74,8 @@ of_members as (
             and candidate_duties.person_id = members.person_id
 ),
 
--- Partners name few of the people in a home. An applicant who was not known to live anywhere then belongs to the household
--- whose address they gave, if that household was still there when the duty came to be owed.
+-- Partners name few of the people in a home. An applicant who was not known to live anywhere then belongs to the
+-- household whose address they gave, if that household was still there when the duty came to be owed.
 of_unknown_applicants as (
     select
         candidate_duties.as_of_month,
@@ -97,16 +97,18 @@ of_unknown_applicants as (
             and candidate_duties.person_id = members.person_id
 ),
 
+household_duties as (
+    select * from of_members
+    union all
+    select * from of_unknown_applicants
+),
+
 first_duties as (
     select
         as_of_month,
         household_id,
         min(duty_date) as duty_date,
-    from (
-        select * from of_members
-        union all
-        select * from of_unknown_applicants
-    )
+    from household_duties
     group by as_of_month, household_id
 )
 

@@ -31,7 +31,8 @@ grouped as (
         household_id,
         as_of_month,
         any_value(property_ref) as property_ref,
-        -- Somebody only seen here may be one of the known adults under another reference: they count where no one else does.
+        -- Somebody only seen here may be one of the known adults under another id: they count where no one
+        -- else does.
         greatest(
             count(*) filter (where not is_child and not is_sighting),
             max(if(is_child, 0, 1))
