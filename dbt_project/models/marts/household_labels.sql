@@ -74,7 +74,7 @@ of_members as (
             and candidate_duties.person_id = members.person_id
 ),
 
--- Partners name few of the people in a home. An applicant who was not known to live anywhere then belongs to the
+-- Partners name few of the people in a home. An applicant not known to live anywhere then belongs to the
 -- household whose address they gave, if that household was still there when the duty came to be owed.
 of_unknown_applicants as (
     select
