@@ -8,8 +8,9 @@ edge by edge, strongest first, and a merge that would bring contradicting identi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ BIRTH_TOKENS = (
 """Two dates of birth that share none of these cannot be one date with a slip."""
 
 REFERENCE = "partner_reference_token"
+
+UNDECIDED_WEIGHT = 1.0
+"""Match weights that differ by less than this many bits do not choose between two people."""
 
 Numbers = npt.NDArray[np.int64]
 
@@ -95,12 +99,20 @@ class Facts:
         )
 
 
-def cluster(left: Numbers, right: Numbers, link_keys: pa.Table) -> Clusters:
-    """Cluster the records of `link_keys` (rows in order of record_ref) by the edges `left`–`right`, strongest
-    first.
-    """
+@dataclass(frozen=True)
+class Edges:
+    """Links between records by row number, strongest first; `weight` is the match weight."""
+
+    left: Numbers
+    right: Numbers
+    weight: npt.NDArray[np.float64]
+
+
+def cluster(edges: Edges, link_keys: pa.Table) -> Clusters:
+    """Cluster the records of `link_keys` (rows in order of record_ref) by `edges`."""
     count = link_keys.num_rows
-    graph = coo_matrix((np.ones(len(left), dtype=np.bool_), (left, right)), shape=(count, count))
+    links = (np.ones(len(edges.left), dtype=np.bool_), (edges.left, edges.right))
+    graph = coo_matrix(links, shape=(count, count))
     _, component = connected_components(graph, directed=False)
     suspect = _contradicted_components(component, link_keys)
     labels = _first_record(component)
@@ -109,10 +121,19 @@ def cluster(left: Numbers, right: Numbers, link_keys: pa.Table) -> Clusters:
     if in_suspect.any():
         records = np.flatnonzero(in_suspect)
         facts = _facts(link_keys, records)
-        chosen = in_suspect[left]
-        parents, refused = _guarded_merge(
-            left[chosen].tolist(), right[chosen].tolist(), records.tolist(), facts
+        chosen = in_suspect[edges.left]
+        listed = list(
+            zip(
+                edges.left[chosen].tolist(),
+                edges.right[chosen].tolist(),
+                edges.weight[chosen].tolist(),
+                strict=True,
+            )
         )
+        undecided = _undecided(listed, facts)
+        kept = [(left, right) for place, (left, right, _) in enumerate(listed) if place not in undecided]
+        parents, refused = _guarded_merge(kept, records.tolist(), facts)
+        refused += len(undecided)
         labels[records] = parents
     return Clusters(labels, int(suspect.sum()), refused)
 
@@ -177,12 +198,29 @@ def _some(token: bytes | None) -> frozenset[bytes]:
     return frozenset() if token is None else frozenset((token,))
 
 
-def _guarded_merge(
-    left: list[int], right: list[int], records: list[int], facts: dict[int, Facts]
-) -> tuple[list[int], int]:
-    """Merge along edges in the given order unless identities contradict; return each record's root, and
-    refusals.
+def _undecided(edges: Sequence[tuple[int, int, float]], facts: Mapping[int, Facts]) -> set[int]:
+    """Return the places of edges that tie a record about as strongly to one person as to another.
+
+    A father's council tax record fits his housing record and his namesake son's: a coin would decide.
     """
+    of_record: defaultdict[int, list[tuple[float, int, int]]] = defaultdict(list)
+    for place, (left, right, weight) in enumerate(edges):
+        of_record[left].append((weight, place, right))
+        of_record[right].append((weight, place, left))
+    undecided: set[int] = set()
+    for ends in of_record.values():
+        for (weight, place, end), (other_weight, other_place, other_end) in combinations(ends, 2):
+            near = abs(weight - other_weight) < UNDECIDED_WEIGHT
+            if near and facts[end].contradicts(facts[other_end]):
+                undecided |= {place, other_place}
+    return undecided
+
+
+def _guarded_merge(
+    edges: Sequence[tuple[int, int]], records: list[int], facts: dict[int, Facts]
+) -> tuple[list[int], int]:
+    """Merge along `edges` in their order unless identities contradict; return each record's root, and
+    refusals."""
     parent = {record: record for record in records}
 
     def root(record: int) -> int:
@@ -192,7 +230,7 @@ def _guarded_merge(
         return record
 
     refused = 0
-    for one, other in zip(left, right, strict=True):
+    for one, other in edges:
         first, second = sorted((root(one), root(other)))
         if first == second:
             continue

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
-from linkage.clusters import cluster, cluster_sizes
+from linkage.clusters import Edges, cluster, cluster_sizes
 from linkage.model import LinkageModel, read_model
 from linkage.pairs import ScoredPairs, score_pairs
 from linkage.stable_ids import Assignment, assign_person_ids
@@ -31,6 +31,9 @@ create table if not exists person_history (
     digest varchar, change varchar, from_person_id varchar, to_person_id varchar, record_count bigint
 );
 """
+
+CERTAIN_WEIGHT = 1_000.0
+"""Of records with identical keys: above any weight that a model gives."""
 
 PEOPLE_DIGEST = "select count(*) || '-' || coalesce(bit_xor(hash(record_ref, person_id)), 0) from {table}"
 
@@ -81,8 +84,7 @@ def resolve_people(zone: AnalyticsZone, model: LinkageModel | None = None) -> Pe
             model_digest=model.digest,
         )
     scored = score_pairs(link_keys, model.splink_settings, model.match_weight_threshold)
-    left, right = _positions(scored, link_keys["record_ref"])
-    clusters = cluster(left, right, link_keys)
+    clusters = cluster(edges_by_row(scored, link_keys["record_ref"]), link_keys)
     members = _members(clusters.labels, link_keys["record_ref"].to_pylist())
     previous = dict(zip(*(column.to_pylist() for column in known.people.columns), strict=True))
     assignment = assign_person_ids(members, previous, zone.keys)
@@ -145,22 +147,20 @@ def read_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     return connection.execute(f"select {listed} from link_keys order by record_ref").to_arrow_table()
 
 
-def _positions(scored: ScoredPairs, record_refs: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+def edges_by_row(scored: ScoredPairs, record_refs: pa.ChunkedArray) -> Edges:
     """Return the edges as row numbers: records with identical keys first, then pairs from the strongest
-    down.
-    """
-    other = scored.alike.filter(pc.not_equal(scored.alike["record_ref"], scored.alike["compared_as"]))
-    sides = (("compared_as", "record_ref_l"), ("record_ref", "record_ref_r"))
+    down."""
+    alike = scored.alike.filter(pc.not_equal(scored.alike["record_ref"], scored.alike["compared_as"]))
     left, right = (
-        np.concatenate(
-            [
-                pc.index_in(refs, value_set=record_refs).to_numpy().astype(np.int64)
-                for refs in (other[place], scored.edges[edge])
-            ]
-        )
-        for place, edge in sides
+        np.concatenate([_rows(alike[place], record_refs), _rows(scored.edges[side], record_refs)])
+        for place, side in (("compared_as", "record_ref_l"), ("record_ref", "record_ref_r"))
     )
-    return left, right
+    certain = np.full(alike.num_rows, CERTAIN_WEIGHT)
+    return Edges(left, right, np.concatenate([certain, scored.edges["match_weight"].to_numpy()]))
+
+
+def _rows(references: pa.ChunkedArray, record_refs: pa.ChunkedArray) -> np.ndarray:
+    return pc.index_in(references, value_set=record_refs).to_numpy().astype(np.int64)
 
 
 def _members(labels: np.ndarray, record_refs: list[str]) -> list[list[str]]:

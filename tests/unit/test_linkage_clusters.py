@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from linkage.clusters import BIRTH_TOKENS, EXCLUSIVE_TOKENS, cluster, cluster_sizes
+from linkage.clusters import BIRTH_TOKENS, EXCLUSIVE_TOKENS, Edges, cluster, cluster_sizes
 
 COLUMNS = ("feed", "uprn_token", "partner_reference_token", "full_name_token", "birth_date_token")
 
@@ -28,9 +28,15 @@ def records(*rows: dict[str, str]) -> pa.Table:
     return pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})
 
 
-def clustered(edges: list[tuple[int, int]], link_keys: pa.Table) -> list[int]:
+def edges_of(*edges: tuple[int, int, float]) -> Edges:
     left, right = (np.array([edge[side] for edge in edges], dtype=np.int64) for side in (0, 1))
-    return cluster(left, right, link_keys).labels.tolist()
+    return Edges(left, right, np.array([edge[2] for edge in edges], dtype=np.float64))
+
+
+def clustered(edges: list[tuple[int, int]], link_keys: pa.Table) -> list[int]:
+    """Labels after edges of clearly falling weights."""
+    falling = [(left, right, 50.0 - 5 * place) for place, (left, right) in enumerate(edges)]
+    return cluster(edges_of(*falling), link_keys).labels.tolist()
 
 
 def test_linked_records_share_the_label_of_their_first() -> None:
@@ -50,6 +56,12 @@ def test_a_chain_between_two_national_insurance_numbers_is_cut_at_its_weakest_li
 def test_father_and_namesake_son_stay_apart_by_their_dates_of_birth() -> None:
     link_keys = records({"birth_date": "1961-03-04"}, {"full_name": "F H"}, {"birth_date": "1988-11-23"})
     assert clustered([(0, 1), (1, 2)], link_keys) == [0, 0, 2]
+
+
+def test_a_record_that_fits_father_and_son_equally_well_is_linked_to_neither() -> None:
+    link_keys = records({"birth_date": "1961-03-04"}, {"full_name": "F H"}, {"birth_date": "1988-11-23"})
+    assert cluster(edges_of((0, 1, 11.0), (1, 2, 10.5)), link_keys).labels.tolist() == [0, 1, 2]
+    assert cluster(edges_of((0, 1, 14.0), (1, 2, 10.5)), link_keys).labels.tolist() == [0, 0, 2]
 
 
 def test_a_slip_in_one_part_of_the_date_of_birth_is_no_contradiction() -> None:
@@ -75,7 +87,7 @@ def test_one_person_entered_twice_at_one_property_under_one_name_is_joined() -> 
 
 
 def test_refused_merges_are_counted() -> None:
-    found = cluster(np.array([0, 1]), np.array([1, 2]), records({"nino": "A"}, {}, {"nino": "B"}))
+    found = cluster(edges_of((0, 1, 20.0), (1, 2, 10.0)), records({"nino": "A"}, {}, {"nino": "B"}))
     assert (found.contradicted, found.refused) == (1, 1)
 
 
