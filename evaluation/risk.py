@@ -9,6 +9,9 @@ model that does is leaking.
 A small county has some 35 events in six months, too few to tell one ranking from another. So the split is
 rolled: the last month with complete labels is a test month, and so is every third month before it, each
 with a model that was fitted on its own past only. Counts are summed over them.
+
+The model's parameters and features were chosen on the county of seed 1 (see `models_ml.model.ModelParameters`): judge a
+change on other seeds as well.
 """
 
 from __future__ import annotations
