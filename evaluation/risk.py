@@ -10,8 +10,8 @@ A small county has some 35 events in six months, too few to tell one ranking fro
 rolled: the last month with complete labels is a test month, and so is every third month before it, each
 with a model that was fitted on its own past only. Counts are summed over them.
 
-The model's parameters and features were chosen on the county of seed 1 (see `models_ml.model.ModelParameters`): judge a
-change on other seeds as well.
+The model's parameters and features were chosen on the county of seed 1 (see
+`models_ml.model.ModelParameters`): judge a change on other seeds as well.
 """
 
 from __future__ import annotations

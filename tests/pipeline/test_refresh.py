@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import NIGHT, doorstep
 
-MIDDLE_OF_A_REFRESH_SECONDS = (8.0, 20.0, 32.0)
+MIDDLE_OF_A_REFRESH_SECONDS = (7.0, 14.0, 24.0)
 
 
 def _digest(home: Path) -> str:
