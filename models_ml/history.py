@@ -6,6 +6,11 @@ from datetime import date
 
 import duckdb
 
+from governance.use_cases import UseCase
+from models_ml.label import complete_months
+from models_ml.registry import TEST_MONTHS
+from models_ml.split import NotEnoughHistoryError, temporal_split
+
 
 def newest_training(warehouse: duckdb.DuckDBPyConnection, use_case: str) -> date | None:
     """Return the newest `as_of_month` that a model of `use_case` was trained as of, or None. Needs the risk
@@ -23,3 +28,14 @@ def scored_months(warehouse: duckdb.DuckDBPyConnection, use_case: str) -> set[da
         "select distinct as_of_month from risk.scores where use_case = ?", [use_case]
     ).fetchall()
     return {row[0] for row in rows}
+
+
+def can_be_trained(warehouse: duckdb.DuckDBPyConnection, use_case: UseCase, as_of_month: date) -> bool:
+    """True once enough months have complete labels to train on and to test after a gap; a young council waits."""
+    made = warehouse.execute("select 1 from duckdb_tables() where table_name = 'household_labels'").fetchone()
+    try:
+        months = complete_months(warehouse, use_case, as_of_month) if made else []
+        temporal_split(months, use_case.horizon_months, TEST_MONTHS)
+    except NotEnoughHistoryError:
+        return False
+    return True

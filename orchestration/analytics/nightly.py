@@ -8,7 +8,7 @@ from datetime import date
 
 from governance.contracts import read_contracts
 from governance.retention import add_months, read_retention
-from models_ml.history import newest_training, scored_months
+from models_ml.history import can_be_trained, newest_training, scored_months
 from models_ml.tables import make_risk_tables
 from orchestration.analytics.months import months_to_make
 from orchestration.analytics.partitions import USE_CASES, as_of_months, scores_partition_key
@@ -44,11 +44,14 @@ def nightly_runs(home: Home, night: date) -> Iterator[PlannedRun]:
         yield PlannedRun("household months", "household_months", tags=range_tags(first, last))
 
     as_of_month = night.replace(day=1)
-    for name in USE_CASES:
+    for name, use_case in USE_CASES.items():
         with zone.warehouse() as warehouse:
             make_risk_tables(warehouse)
             trained = newest_training(warehouse, name)
             scored = scored_months(warehouse, name)
+            trainable = can_be_trained(warehouse, use_case, as_of_month)
+        if trained is None and not trainable:
+            continue
         if trained is None or add_months(trained, RETRAIN_AFTER_MONTHS) <= as_of_month:
             yield PlannedRun(f"{name} model", "risk_models", partition_key=name)
         for month in sorted({month for month in scored if month in changed} | ({as_of_month} - scored)):

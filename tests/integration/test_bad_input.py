@@ -79,6 +79,9 @@ BAD_ACCOUNTS: dict[str, str | bytes] = {
     "many broken rows": ACCOUNTS + MANY.replace("01/04/2020", "31/02/2020", 15),
     "no good row": ACCOUNTS + GOOD_1.replace("01/04/2020", "31/02/2020"),
     **{text: ACCOUNTS + GOOD_1 + GOOD_2.replace("2021-05-06", text) for text in IMPOSSIBLE_DATES},
+    # Enough good rows that the broken ones of the whole night stay below the contract's share.
+    "an ordinary week": ACCOUNTS
+    + "".join(GOOD_1.replace("CANARY001", f"CANARY{number}") for number in range(400)),
 }
 
 # What each bad delivery of homelessness cases holds.

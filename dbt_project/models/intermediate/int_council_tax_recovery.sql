@@ -38,8 +38,10 @@ select
     coalesce(max(stage_rank) filter (where is_outstanding), 0) as outstanding_stage_rank,
     coalesce(max(stage_rank) filter (where is_recent), 0) as highest_stage_rank_12m,
     max(stage_date) filter (where stage_rank > 0) as last_stage_date,
-    arg_max(stage_code, (stage_date, stage_rank)) filter (where stage_rank > 0) as last_stage_code,
-    coalesce(arg_max(balance, (stage_date, stage_rank)) filter (where is_outstanding), 0)
+    arg_max(stage_code, (stage_date, stage_rank, stage_code)) filter (
+        where stage_rank > 0
+    ) as last_stage_code,
+    coalesce(arg_max(balance, (stage_date, stage_rank, balance)) filter (where is_outstanding), 0)
         as outstanding_balance,
     max(stage_date) filter (where stage_code = 'SUMMONS') as summons_date,
     max(stage_date) filter (where stage_code in ('LIABILITY_ORDER', 'ENFORCEMENT')) as liability_order_date,

@@ -44,8 +44,10 @@ home_accounts as (
     select
         members.as_of_month,
         members.household_id,
-        arg_max(account_holders.band, account_holders.start_date) as band,
-        arg_max(account_holders.discount_code, account_holders.start_date) as discount_code,
+        arg_max(account_holders.band, (account_holders.start_date, account_holders.band)) as band,
+        arg_max(
+            account_holders.discount_code, (account_holders.start_date, account_holders.discount_code)
+        ) as discount_code,
         bool_or(account_holders.has_council_tax_reduction) as has_council_tax_reduction,
     from members
     inner join account_holders

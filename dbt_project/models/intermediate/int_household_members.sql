@@ -12,7 +12,7 @@ years_of_birth as (
         person_id,
         -- Partners disagree at times: the year that most records give, the earliest of equals.
         min(year_of_birth) filter (where year_of_birth is not null) as earliest_year,
-        mode(year_of_birth) as usual_year,
+        mode(year_of_birth order by year_of_birth) as usual_year,
         bool_or(is_child) as is_child,
         max(end_date) filter (where not is_sighting) as last_left,
         max(start_date) filter (where not is_sighting) as last_arrived,

@@ -69,7 +69,9 @@ select
         as arrears_in_weeks_of_rent,
     max(rent_arrears.weeks_in_arrears) as weeks_in_arrears,
     min(rent_arrears.arrears_since) as arrears_since,
-    arg_max(rent_arrears.arrears_change_13w, rent_arrears.arrears_balance) as arrears_change_13w,
+    arg_max(
+        rent_arrears.arrears_change_13w, (rent_arrears.arrears_balance, rent_arrears.arrears_change_13w)
+    ) as arrears_change_13w,
     max(rent_arrears.highest_balance_12m) as highest_balance_12m,
     max(rent_arrears.notice_to_quit_date) as notice_to_quit_date,
     max(rent_arrears.court_date) as court_date,

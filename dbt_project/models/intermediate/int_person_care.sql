@@ -34,6 +34,6 @@ select
     max(event_date) filter (where primary_support_reason = 'Domestic Abuse') as domestic_abuse_date,
     count(*) filter (where primary_support_reason = 'Mental Health') as mental_health_24m,
     max(event_date) filter (where primary_support_reason = 'Mental Health') as mental_health_date,
-    arg_max(accommodation_status, event_date) as last_accommodation_status,
+    arg_max(accommodation_status, (event_date, record_ref)) as last_accommodation_status,
 from known
 group by as_of_month, person_id

@@ -41,8 +41,11 @@ measured as (
             and known.action_code != 'COUT'
             and known.action_date > coalesce(cleared.cleared_date, date '1900-01-01')
         ) as arrears_since,
-        arg_max(known.balance, known.action_date) filter (where known.action_code != 'COUT') as last_balance,
-        arg_max(known.balance, known.action_date) filter (
+        -- Of two actions on one day the higher balance counts, so that the order of rows decides nothing.
+        arg_max(known.balance, (known.action_date, known.balance)) filter (
+            where known.action_code != 'COUT'
+        ) as last_balance,
+        arg_max(known.balance, (known.action_date, known.balance)) filter (
             where known.action_date < known.as_of_month - interval 13 week
         ) as balance_13_weeks_before,
         max(known.balance) filter (

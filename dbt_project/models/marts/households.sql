@@ -18,9 +18,9 @@ places as (
     select
         months.as_of_month,
         addresses.property_ref,
-        any_value(addresses.property_class) as property_class,
-        any_value(addresses.lsoa_code) as lsoa_code,
-        any_value(addresses.ward_code) as ward_code,
+        min(addresses.property_class) as property_class,
+        min(addresses.lsoa_code) as lsoa_code,
+        min(addresses.ward_code) as ward_code,
     from months
     inner join addresses on {{ current_as_of('addresses', 'months.as_of_month') }}
     group by months.as_of_month, addresses.property_ref
