@@ -27,6 +27,10 @@ WAREHOUSE_SCHEMAS = frozenset({"records", "marts", "risk"})
 """What arrived and what came of it. The steps between are made from the first and seen in the second."""
 
 
+FILE_COLUMNS = frozenset({"sha256"})
+"""Says how a model's file was laid out: two files of one model version, fitted to the same rows, may differ in bytes."""
+
+
 @dataclass(frozen=True)
 class LogicalDigest:
     """Digest per table within store, per store, and of all: 64 hexadecimal digits each."""
@@ -78,7 +82,9 @@ def base_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 def tables_digest(connection: duckdb.DuckDBPyConnection, tables: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return the digest of each table, by `schema.table`. A table without rows counts as absent."""
-    digests = {f"{schema}.{table}": table_digest(connection, schema, table) for schema, table in tables}
+    digests = {
+        f"{schema}.{table}": table_digest(connection, schema, table, FILE_COLUMNS) for schema, table in tables
+    }
     return {name: digest for name, digest in digests.items() if digest is not None}
 
 
