@@ -28,7 +28,7 @@ WAREHOUSE_SCHEMAS = frozenset({"records", "marts", "risk"})
 
 
 FILE_COLUMNS = frozenset({"sha256"})
-"""Says how a model's file was laid out: two files of one model version, fitted to the same rows, may differ in bytes."""
+"""Says how a model's file was laid out: two files of one version, fitted to the same rows, may differ in bytes."""
 
 
 @dataclass(frozen=True)
