@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from synthetic import early_circumstances as early
 from synthetic import hazard
+from synthetic.circumstances import ChildEpisodes, Claims, Incidents, Interventions
 from synthetic.dates import MISSING, OPEN, Days
 from synthetic.hazard import DOMESTIC_ABUSE, FAMILY_EXCLUSION, Situation
 from synthetic.population import CHILD, GROWN_CHILD, SHARERS, SINGLE, Households, People, make_population
@@ -117,6 +119,52 @@ class LifeCourse:
     intercepts: np.ndarray
     parted: np.ndarray
     month_starts: Days
+    benefits: Claims
+    in_need: ChildEpisodes
+    absence: ChildEpisodes
+    interventions: Interventions
+    incidents: Incidents
+    job_loss: Episodes
+
+
+@dataclass(frozen=True)
+class Stays:
+    """One position per person per household spell, ordered by person and start. `spell` points into
+    `LifeCourse.spells`.
+    """
+
+    person: np.ndarray
+    household: np.ndarray
+    property: np.ndarray
+    spell: np.ndarray
+    role: np.ndarray
+    start: Days
+    end: Days
+
+
+def join_stays(spells: Spells, members: Memberships) -> Stays:
+    """Join spells with the memberships of their households, cut to the days that both hold."""
+    order = np.argsort(members.household, kind="stable")
+    sorted_household = members.household[order]
+    first = np.searchsorted(sorted_household, spells.household, side="left")
+    count = np.searchsorted(sorted_household, spells.household, side="right") - first
+    spell = np.repeat(np.arange(len(spells.household)), count)
+    offset = np.arange(len(spell)) - np.repeat(np.cumsum(count) - count, count)
+    member = order[np.repeat(first, count) + offset]
+    start = np.maximum(spells.start[spell], members.join[member])
+    end = np.minimum(spells.end[spell], members.leave[member])
+    kept = np.flatnonzero((start <= end) & (start < OPEN))
+    kept = kept[np.lexsort((start[kept], members.person[member[kept]]))]
+    spell, member = spell[kept], member[kept]
+    return Stays(
+        person=members.person[member],
+        household=members.household[member],
+        property=spells.property[spell],
+        spell=spell,
+        role=members.role[member],
+        start=start[kept].astype(np.int32),
+        end=end[kept].astype(np.int32),
+    )
 
 
 def live(
@@ -141,7 +189,7 @@ def live(
             progress(f"month {month + 1} of {months}")
         county.run(month)
     county.observe(months)
-    return county.finish()
+    return county.finish(seed)
 
 
 @dataclass
@@ -324,7 +372,7 @@ class _County:
         active = np.flatnonzero(self.home >= 0)
         self._observe(active, self._situation(active, month), month)
 
-    def finish(self) -> LifeCourse:
+    def finish(self, seed: int) -> LifeCourse:
         """Close the logs. Episodes that go on end after the last month."""
         last = len(self.starts) - 1
         in_arrears = np.flatnonzero(self.arrears_age >= 0)
@@ -353,28 +401,54 @@ class _County:
             lead=self.lead,
             partner=np.concatenate([self.made.partner, np.full(len(self.home) - len(self.made.partner), -1)]),
             low_income=self.low_income,
+            income_weekly=np.concatenate(
+                [self.made.income_weekly, np.full(len(self.home) - len(self.made.tenure), 420.0)]
+            ),
         )
+        spells = Spells(
+            self.spell_household[used],
+            self.spell_property[used],
+            self.spell_start[used].astype(day),
+            self.spell_end[used].astype(day),
+            self.spell_reason[used],
+            self.spell_after_relief[used],
+        )
+        arrears = Episodes(*self.arrears.joined())
+        first_day, last_day = int(self.starts[BURN_IN_MONTHS]), int(self.starts[-1])
+        stays = join_stays(spells, memberships)
+        homes, stays = stays.property, (stays.person, stays.household, stays.start, stays.end)
+        arrears_day = self.starts[np.minimum(arrears.start, last)]
         return LifeCourse(
             households=made,
             people=self.people,
             memberships=memberships,
-            spells=Spells(
-                self.spell_household[used],
-                self.spell_property[used],
-                self.spell_start[used].astype(day),
-                self.spell_end[used].astype(day),
-                self.spell_reason[used],
-                self.spell_after_relief[used],
-            ),
+            spells=spells,
             cases=Cases(household, person, case_month, applied.astype(day), decided.astype(day), duty, route),
-            arrears=Episodes(*self.arrears.joined()),
+            arrears=arrears,
             abuse=Episodes(*self.abuse.joined()),
             mental_health=Episodes(*self.mental_health.joined()),
             oracle=Oracle(oracle_household, oracle_month, oracle_property, probabilities),
             intercepts=self.intercepts,
             parted=np.stack(self.partings.joined(), axis=1),
             month_starts=self.starts,
-        )
+            benefits=early.claims_of(
+                spells.household, spells.property, spells.start, spells.end, made, self.people,
+                self.properties, seed, last_day,
+            ),
+            in_need=early.child_episodes(
+                0.045, 250, (0, 18), True, stays, made, self.people, "in need", seed, first_day, last_day
+            ),
+            absence=early.child_episodes(
+                0.3, 300, (5, 16), False, stays, made, self.people, "absence", seed, first_day, last_day
+            ),
+            interventions=early.interventions_of(
+                arrears.household, arrears_day, made, seed, first_day, last_day
+            ),
+            incidents=early.incidents_of(
+                stays, homes, self.people, self.properties, seed, first_day, last_day
+            ),
+            job_loss=Episodes(*early.job_losses_of(arrears.household, arrears.start, last, seed)),
+        )  # fmt: skip
 
     def _situation(self, active: np.ndarray, month: int) -> Situation:
         today = int(self.starts[month])

@@ -29,6 +29,19 @@ _TYPE_SHARES = (
 )
 _LEAD_AGE = ((57.0, 15.0), (37.0, 12.0), (49.0, 16.0))
 FRAILTY_SD = 0.6  # feeds.md
+ETHNICITIES = (
+    "WBRI", "WIRI", "WIRT", "WROM", "WOTH", "MWBC", "MWBA", "MWAS", "MOTH",
+    "AIND", "APKN", "ABAN", "AOTH", "BCRB", "BAFR", "BOTH", "CHNE", "OOTH",
+)  # fmt: skip
+"""DfE main codes of ethnicity. "Refused" and "not obtained" are what a register holds, not what a person is."""
+_SCHOOL_AGES = (4, 19)
+_KENT_AUTHORITY = 886
+_UPN_LETTERS = np.array(list("ABCDEFGHJKLMNPQRTUVWXYZ"))
+# Ethnicity by name origin (assumed, near the 2021 census of Kent).
+_ETHNICITY_BY_ORIGIN = {
+    "british": {"WBRI": 0.93, "WIRI": 0.01, "WIRT": 0.003, "WROM": 0.004, "WOTH": 0.014, "MWBC": 0.011,
+                "MWAS": 0.006, "MOTH": 0.005, "BCRB": 0.012, "BOTH": 0.005},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,8 @@ class Households:
     lead: np.ndarray
     partner: np.ndarray
     low_income: np.ndarray
+    income_weekly: np.ndarray
+    """Pounds a week, all members, before housing costs."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,9 @@ class People:
     phone: np.ndarray
     old_phone: np.ndarray
     died_on: Days
+    ethnicity: np.ndarray
+    disabled: np.ndarray
+    upn: np.ndarray
 
     def __len__(self) -> int:
         return len(self.household)
@@ -137,7 +155,8 @@ def make_population(
     )
     nino = ninos(len(household), generator)
     lead_income = 0.9 * frailty + generator.normal(0, 1, count) + np.array([-1.9, -0.55, 0.3])[tenure]
-    households = Households(tenure, kind, frailty, first, partner_of, lead_income > 0)
+    income = np.round(np.array([760.0, 560.0, 390.0])[tenure] * np.exp(-0.38 * lead_income), 2)
+    households = Households(tenure, kind, frailty, first, partner_of, lead_income > 0, income)
     people = People(
         household=household,
         role=role,
@@ -153,6 +172,9 @@ def make_population(
         phone=phones(len(household), generator),
         old_phone=phones(len(household), generator),
         died_on=_deaths(date_of_birth, start_day, end_day, generator),
+        ethnicity=_ethnicities(origin, stream(seed, "ethnicity")),
+        disabled=_disabilities(date_of_birth, tenure[household], reference_day, stream(seed, "disability")),
+        upn=_pupil_numbers(date_of_birth, reference_day, end_day, stream(seed, "pupil numbers")),
     )
     return households, people
 
@@ -294,3 +316,51 @@ def _deaths(date_of_birth: Days, start_day: int, end_day: int, generator: np.ran
     lifetime = np.log1p(survived * rate / (level * np.exp(rate * age))) / rate
     died_on = np.maximum(start_day, date_of_birth) + np.floor(lifetime * 365.25)
     return np.where(died_on < end_day, died_on, MISSING).astype(np.int32)
+
+
+def _ethnicities(origin: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Draw each person's ethnicity by name origin: positions in `ETHNICITIES`."""
+    chance = generator.random(len(origin))
+    ethnicity = np.zeros(len(origin), dtype=np.int8)
+    for number, name in enumerate(read_names().origins):
+        shares = _ETHNICITY_BY_ORIGIN.get(name, {"WOTH": 1.0})
+        codes = np.array([ETHNICITIES.index(code) for code in shares])
+        cumulative = np.cumsum(list(shares.values()))
+        here = origin == number
+        place = np.searchsorted(cumulative / cumulative[-1], chance[here], side="right")
+        ethnicity[here] = codes[place]
+    return ethnicity
+
+
+def _disabilities(
+    date_of_birth: Days, tenure: np.ndarray, reference_day: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Draw who is disabled: rarer in the young, commoner in social housing (assumed, near the 2021 census)."""
+    age = (reference_day - date_of_birth) / 365.25
+    share = np.interp(age, [0, 16, 40, 60, 75, 90], [0.06, 0.10, 0.13, 0.22, 0.33, 0.55])
+    return generator.random(len(age)) < np.minimum(share * np.array([0.88, 0.95, 1.75])[tenure], 0.9)
+
+
+def _pupil_numbers(
+    date_of_birth: Days, first_day: int, end_day: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Unique pupil numbers of all who are of school age within the window, else "".
+
+    Check letter, local authority, school of entry, year of entry, serial (DfE, UPN guide): 13 characters.
+    """
+    youngest, oldest = (int(age * 365.25) for age in _SCHOOL_AGES)
+    pupils = np.flatnonzero((date_of_birth + youngest < end_day) & (date_of_birth + oldest > first_day))
+    entry = parts((date_of_birth[pupils] + youngest).astype(np.int32))[0]
+    order = generator.permutation(len(pupils))
+    order = order[np.argsort(entry[order], kind="stable")]
+    first = np.searchsorted(entry[order], entry[order], side="left")
+    rank = np.empty(len(pupils), dtype=np.int64)
+    rank[order] = np.arange(len(pupils)) - first
+    school = 2000 + rank % 550
+    serial = rank // 550 + 1
+    body = _KENT_AUTHORITY * 10**9 + school * 10**5 + entry % 100 * 10**3 + serial
+    digits_of = body[:, None] // 10 ** np.arange(11, -1, -1) % 10
+    letter = _UPN_LETTERS[digits_of @ np.arange(2, 14) % len(_UPN_LETTERS)]
+    numbers = np.zeros(len(date_of_birth), dtype="U13")
+    numbers[pupils] = np.strings.add(letter, body.astype("U12"))
+    return numbers

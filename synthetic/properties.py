@@ -61,6 +61,9 @@ class Properties:
     band: np.ndarray
     weekly_rent: np.ndarray
     built_on: Days
+    bedrooms: np.ndarray
+    lha_weekly: np.ndarray
+    """Local Housing Allowance for the home's bedrooms and area, pounds a week."""
 
 
 def make_properties(households: int, seed: int, first_day: int, last_day: int) -> Properties:
@@ -124,7 +127,12 @@ def make_properties(households: int, seed: int, first_day: int, last_day: int) -
     band = np.array(list("ABCDEFGH"))[
         np.clip(np.round(generator.normal(np.array([3.2, 2.2, 1.6])[tenure], 1.2)), 0, 7).astype(int)
     ]
-    rent = np.array([0.0, 205.0, 112.0])[tenure] * np.exp(generator.normal(0, 0.16, homes))
+    rooms = stream(seed, "bedrooms")
+    bedrooms = np.clip(
+        np.round(rooms.normal(np.array([3.1, 2.4, 2.2])[tenure] - 0.9 * (is_block[of_home]), 0.8)), 1, 5
+    ).astype(np.int8)
+    lha = np.array([0.0, 165.0, 212.0, 265.0, 340.0])[np.minimum(bedrooms, 4)]
+    rent = lha * np.array([0.0, 1.04, 0.56])[tenure] * np.exp(rooms.normal(0, 0.16, homes))
     built_on = np.full(total, MISSING, dtype=np.int32)
     new = np.flatnonzero(generator.random(homes) < _NEW_BUILD_SHARE)
     new = new[property_class[new] != "RD06"]
@@ -147,6 +155,8 @@ def make_properties(households: int, seed: int, first_day: int, last_day: int) -
         band=band,
         weekly_rent=np.round(rent, 2),
         built_on=built_on,
+        bedrooms=bedrooms,
+        lha_weekly=lha,
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthetic.dates import OPEN, Days
-from synthetic.life_course import LifeCourse
+from synthetic.dates import Days
+from synthetic.life_course import LifeCourse, join_stays
 
 
 @dataclass(frozen=True)
@@ -48,25 +48,7 @@ class Residences:
 
 def make_residences(course: LifeCourse) -> Residences:
     """Join spells with the memberships of their households, cut to the days that both hold."""
-    spells, members = course.spells, course.memberships
-    order = np.argsort(members.household, kind="stable")
-    sorted_household = members.household[order]
-    first = np.searchsorted(sorted_household, spells.household, side="left")
-    count = np.searchsorted(sorted_household, spells.household, side="right") - first
-    spell = np.repeat(np.arange(len(spells.household)), count)
-    offset = np.arange(len(spell)) - np.repeat(np.cumsum(count) - count, count)
-    member = order[np.repeat(first, count) + offset]
-    start = np.maximum(spells.start[spell], members.join[member])
-    end = np.minimum(spells.end[spell], members.leave[member])
-    kept = np.flatnonzero((start <= end) & (start < OPEN))
-    kept = kept[np.lexsort((start[kept], members.person[member[kept]]))]
-    spell, member = spell[kept], member[kept]
+    stays = join_stays(course.spells, course.memberships)
     return Residences(
-        person=members.person[member],
-        household=members.household[member],
-        property=spells.property[spell],
-        spell=spell,
-        role=members.role[member],
-        start=start[kept].astype(np.int32),
-        end=end[kept].astype(np.int32),
+        stays.person, stays.household, stays.property, stays.spell, stays.role, stays.start, stays.end
     )
