@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from bridge.problems import Problem
-from governance.contracts import FeedContract
+from governance.contracts import FeedContract, Table
 
 # Ten times the full council tax file of a county of 700,000 households (about 25 MB).
 MAXIMUM_FILE_BYTES = 256 << 20
@@ -73,18 +73,18 @@ class FirstLook:
     longest_line: int
 
 
-def look_at(path: Path, contract: FeedContract, table: str) -> FirstLook:
+def look_at(path: Path, contract: FeedContract, table: Table) -> FirstLook:
     """Look through the bytes of the file at `path`. Raises `RefusedFileError`."""
-    refuse = partial(_refusal, path.name, table)
+    refuse = partial(_refusal, path.name, table.name)
     size = path.stat().st_size
     if size > MAXIMUM_FILE_BYTES:
         raise refuse(
             f"a file holds at most {MAXIMUM_FILE_BYTES >> 20} MiB, this one {size >> 20}",
             "Send it in several deliveries of changes, or check whether the export went wrong.",
         )
-    is_csv = contract.format == "csv"
-    scan = _scan(path, contract.encoding, stop_at_long_line=is_csv)
-    kind = contract.format.upper()
+    is_csv = table.format.format == "csv"
+    scan = _scan(path, table.format.encoding, stop_at_long_line=is_csv)
+    kind = table.format.format.upper()
     if not scan.first.strip(b"\xef\xbb\xbf \t\r\n"):
         raise refuse(
             "the file is empty",
@@ -97,8 +97,8 @@ def look_at(path: Path, contract: FeedContract, table: str) -> FirstLook:
             raise refuse(f"not {kind}: it is {what}", f"Export the data as {kind}.")
     if scan.first.startswith(_UTF16_MARKS):
         raise refuse(
-            f"the file is UTF-16, the contract says {contract.encoding}",
-            f"Export it as {contract.encoding}, or change `encoding` in {contract.path.name}.",
+            f"the file is UTF-16, the contract says {table.format.encoding}",
+            f"Export it as {table.format.encoding}, or change `encoding` in {contract.path.name}.",
         )
     if scan.nuls > MAXIMUM_NUL_SHARE * scan.total:
         raise refuse(
@@ -117,7 +117,7 @@ def look_at(path: Path, contract: FeedContract, table: str) -> FirstLook:
             "XML with a DOCTYPE is not read: its entities can expand without end, or fetch files",
             "Export it without a DOCTYPE.",
         )
-    _refuse_wrong_encoding(scan, contract, is_csv, refuse)
+    _refuse_wrong_encoding(scan, contract, table.format.encoding, is_csv, refuse)
     return FirstLook(has_nul=scan.nuls > 0, longest_line=scan.longest_line)
 
 
@@ -127,20 +127,20 @@ def _refusal(name: str, table: str, rule: str, remedy: str, row: int | None = No
 
 
 def _refuse_wrong_encoding(
-    scan: _Scan, contract: FeedContract, is_csv: bool, refuse: Callable[..., RefusedFileError]
+    scan: _Scan, contract: FeedContract, encoding: str, is_csv: bool, refuse: Callable[..., RefusedFileError]
 ) -> None:
-    remedy = f"Export it as {contract.encoding}, or change `encoding` in {contract.path.name}."
+    remedy = f"Export it as {encoding}, or change `encoding` in {contract.path.name}."
     if scan.undecodable_line is not None:
         guess = "UTF-8" if scan.valid_utf8 else "cp1252 or another 8-bit encoding"
         raise refuse(
-            f"the contract says {contract.encoding}, but the bytes are not; they look like {guess}",
+            f"the contract says {encoding}, but the bytes are not; they look like {guess}",
             remedy,
             _row(scan.undecodable_line, is_csv),
         )
     # UTF-8 read as an 8-bit encoding never fails, it only spoils every name with an accent.
     # The other way round is as good as impossible: 8-bit text is almost never valid UTF-8 by chance.
-    if not _is_utf8(contract.encoding) and scan.valid_utf8 and not scan.all_ascii:
-        raise refuse(f"the file is UTF-8, the contract says {contract.encoding}", remedy)
+    if not _is_utf8(encoding) and scan.valid_utf8 and not scan.all_ascii:
+        raise refuse(f"the file is UTF-8, the contract says {encoding}", remedy)
 
 
 def _is_utf8(encoding: str) -> bool:

@@ -27,6 +27,7 @@ IDENTITY_COLUMNS = (
     "date_of_birth",
     "nino",
     "nhs_number",
+    "upn",
     "phone",
     "email",
     "partner_person_reference",

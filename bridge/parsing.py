@@ -19,13 +19,13 @@ PARSERS: Mapping[str, Parser] = {"csv": parse_csv, "xml": parse_xml}
 
 def parse_file(path: Path, contract: FeedContract, table: Table) -> ParsedFile:
     """Read the file at `path` as `table` of `contract`. Raises `RefusedFileError`."""
-    if contract.format not in PARSERS:
+    if table.format.format not in PARSERS:
         raise RefusedFileError(
             Problem(
                 path.name,
-                f"no parser reads the format {contract.format!r}",
+                f"no parser reads the format {table.format.format!r}",
                 f"Set `format` in {contract.path.name} to one of {', '.join(sorted(PARSERS))}.",
                 table=table.name,
             )
         )
-    return PARSERS[contract.format](path, contract, table, look_at(path, contract, table.name))
+    return PARSERS[table.format.format](path, contract, table, look_at(path, contract, table))

@@ -31,10 +31,10 @@ LENGTH_RULE = (
 
 def parse_csv(path: Path, contract: FeedContract, table: Table, look: FirstLook) -> ParsedFile:
     """Read a CSV file with a header. Raises `RefusedFileError`."""
-    text = _as_utf8(path.read_bytes(), contract.encoding)
+    text = _as_utf8(path.read_bytes(), table.format.encoding)
     header, body = _header(text, path.name, contract, table)
     positions, remarks = _positions(header, path.name, contract, table)
-    rows, unreadable = _rows(body, len(header), positions, path.name, contract, table)
+    rows, unreadable = _rows(body, len(header), positions, path.name, table)
     if look.has_nul or look.longest_line > MAXIMUM_FIELD_CHARACTERS:
         rows, poisoned = _without_poisoned_rows(rows)
         unreadable = sorted([*unreadable, *poisoned], key=lambda row: row.row_number)
@@ -51,11 +51,14 @@ def _as_utf8(content: bytes, encoding: str) -> bytes:
 def _header(text: bytes, name: str, contract: FeedContract, table: Table) -> tuple[list[str], bytes]:
     """Split the header off: its fields, and the bytes after it."""
     line, _, body = text.partition(b"\n") if b"\n" in text else text.partition(b"\r")
-    fields = next(csv.reader(io.StringIO(line.decode().rstrip("\r")), delimiter=contract.delimiter), [])
+    fields = next(csv.reader(io.StringIO(line.decode().rstrip("\r")), delimiter=table.format.delimiter), [])
     if len(fields) == 1 and len(table.columns) > 1:
-        agreed = _spoken(contract.delimiter)
+        agreed = _spoken(table.format.delimiter)
         for delimiter, spoken in USUAL_DELIMITERS.items():
-            if delimiter != contract.delimiter and line.count(delimiter.encode()) >= len(table.columns) // 2:
+            if (
+                delimiter != table.format.delimiter
+                and line.count(delimiter.encode()) >= len(table.columns) // 2
+            ):
                 raise RefusedFileError(
                     Problem(
                         name,
@@ -84,7 +87,7 @@ def _positions(
             Problem(
                 name,
                 f"the first row names no column of {contract.feed}.{table.name}: it is no header",
-                f"Send the header {contract.delimiter.join(expected)} first.",
+                f"Send the header {table.format.delimiter.join(expected)} first.",
                 table=table.name,
             )
         )
@@ -148,7 +151,7 @@ def _simplified(name: str) -> str:
 
 
 def _rows(
-    body: bytes, width: int, positions: dict[str, int], name: str, contract: FeedContract, table: Table
+    body: bytes, width: int, positions: dict[str, int], name: str, table: Table
 ) -> tuple[pa.Table, list[UnreadableRow]]:
     schema = text_schema(table)
     if not body.strip(b"\r\n"):
@@ -175,7 +178,7 @@ def _rows(
                 column_names=labels, use_threads=False, block_size=2 * MAXIMUM_LINE_BYTES
             ),
             parse_options=pacsv.ParseOptions(
-                delimiter=contract.delimiter, newlines_in_values=True, invalid_row_handler=set_aside
+                delimiter=table.format.delimiter, newlines_in_values=True, invalid_row_handler=set_aside
             ),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(labels, pa.string()),

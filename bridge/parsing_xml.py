@@ -28,7 +28,7 @@ def parse_xml(path: Path, contract: FeedContract, table: Table, _look: FirstLook
     seen: set[str] = set()
     rows = 0
     try:
-        for fields in _row_elements(path, contract, table):
+        for fields in _row_elements(path, table):
             rows += 1
             seen |= set(fields)
             unknown |= set(fields) - set(places)
@@ -51,13 +51,13 @@ def parse_xml(path: Path, contract: FeedContract, table: Table, _look: FirstLook
     )
 
 
-def _row_elements(path: Path, contract: FeedContract, table: Table) -> Iterator[dict[str, str]]:
+def _row_elements(path: Path, table: Table) -> Iterator[dict[str, str]]:
     """Yield each row element as text by path below it (`Applicant/Surname`), and forget it."""
     events = etree.iterparse(
         str(path),
         events=("start", "end"),
         # The contract's, whatever the file says of itself: that is what the first look checked.
-        encoding=contract.encoding.removesuffix("-sig"),
+        encoding=table.format.encoding.removesuffix("-sig"),
         resolve_entities=False,
         load_dtd=False,
         no_network=True,

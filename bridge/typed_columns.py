@@ -35,7 +35,7 @@ def typed_columns(contract: FeedContract, table: Table, texts: pa.Table) -> pa.T
     """
     expressions = [f'"{DELIVERY_ID}"', '"row_number"']
     for column in table.columns:
-        expressions += _expressions(contract, column)
+        expressions += _expressions(contract, table, column)
     strings = [_trimmed(column) for column in table.columns if column.type == "string"]
     expressions.append(f"{' or '.join(map(_is_formula, strings)) or 'false'} as {FORMULA_FLAG}")
     # No temporary folder: what does not fit in memory must not spill to disk in the clear.
@@ -47,15 +47,15 @@ def typed_columns(contract: FeedContract, table: Table, texts: pa.Table) -> pa.T
         connection.close()
 
 
-def _expressions(contract: FeedContract, column: Column) -> Iterator[str]:
+def _expressions(contract: FeedContract, table: Table, column: Column) -> Iterator[str]:
     text = _trimmed(column)
     if column.type == "string":
         yield f"{text} as {_name(column.name)}"
         return
-    value = _read(contract, column, text)
+    value = _read(table, column, text)
     result = value
-    if column.type == "date" and contract.open_ended_date:
-        result = f"nullif({value}, date '{open_ended_date(contract)}')"
+    if column.type == "date" and table.format.open_ended_date:
+        result = f"nullif({value}, date '{open_ended_date(contract, table)}')"
     yield f"{result} as {_name(column.name)}"
     yield f"({text} is not null and {value} is null) as {_name(unreadable_flag(column.name))}"
 
@@ -71,7 +71,7 @@ def _is_formula(text: str) -> str:
     )
 
 
-def _read(contract: FeedContract, column: Column, text: str) -> str:
+def _read(table: Table, column: Column, text: str) -> str:
     """SQL that reads `text` as the column's type, null where it is none."""
     match column.type:
         case "integer":
@@ -82,7 +82,7 @@ def _read(contract: FeedContract, column: Column, text: str) -> str:
             digits = f"replace(replace({text}, '£', ''), ',', '')"
             return f"case when regexp_full_match({text}, '{pattern}') then cast({digits} as double) end"
         case "date":
-            formats = ", ".join(_literal(text_format) for text_format in contract.date_formats)
+            formats = ", ".join(_literal(text_format) for text_format in table.format.date_formats)
             day = f"cast(try_strptime({text}, [{formats}]) as date)"
             return f"case when year({day}) between {EARLIEST_YEAR} and {LATEST_YEAR} then {day} end"
         case _:
@@ -92,15 +92,15 @@ def _read(contract: FeedContract, column: Column, text: str) -> str:
             )
 
 
-def open_ended_date(contract: FeedContract) -> date:
-    """Read the contract's open-ended date, written in one of its own formats. Raises `ContractError`."""
-    for text_format in (*contract.date_formats, "%Y-%m-%d"):
+def open_ended_date(contract: FeedContract, table: Table) -> date:
+    """Read the open-ended date of the table's files, written in one of its own formats. Raises `ContractError`."""
+    for text_format in (*table.format.date_formats, "%Y-%m-%d"):
         try:
-            return datetime.strptime(str(contract.open_ended_date), text_format).date()
+            return datetime.strptime(str(table.format.open_ended_date), text_format).date()
         except ValueError:
             continue
     raise ContractError(
-        f"{contract.path.name}: openEndedDate: write it in one of {', '.join(contract.date_formats)}"
+        f"{contract.path.name}: openEndedDate: write it in one of {', '.join(table.format.date_formats)}"
     )
 
 

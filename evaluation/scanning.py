@@ -16,6 +16,7 @@ SINGLE_IDENTIFIERS = (
     "full_name",
     "nino",
     "nhs_number",
+    "upn",
     "phone",
     "email",
     "partner_person_reference",

@@ -63,9 +63,9 @@ def unreadable_flag(column: str) -> str:
     return f"unreadable__{column}"
 
 
-def row_rules(contract: FeedContract, table: Table) -> tuple[Rule, ...]:
+def row_rules(table: Table) -> tuple[Rule, ...]:
     """Return the rules that each row of `table` must keep. Rule names are unique within a table."""
-    rules = [rule for column in table.columns for rule in _column_rules(contract, column)]
+    rules = [rule for column in table.columns for rule in _column_rules(table, column)]
     rules += [_no_formula(), _unique_key(table)]
     rules += [_own_row_rule(table, rule) for rule in table.quality if rule.expectation]
     names = [rule.name for rule in rules]
@@ -100,9 +100,9 @@ def _renamed(rule: Rule, position: int) -> Rule:
     return Rule(**{**vars(rule), "name": f"{rule.name}#{position}"})
 
 
-def _column_rules(contract: FeedContract, column: Column) -> Iterator[Rule]:
+def _column_rules(table: Table, column: Column) -> Iterator[Rule]:
     if column.type != "string":
-        says, remedy = _readable(contract, column)
+        says, remedy = _readable(table, column)
         yield Rule(
             name=f"{column.type}({column.name})",
             says=says,
@@ -159,10 +159,10 @@ def _typed_codes(column: Column) -> list[Any]:
             return list(column.codes)
 
 
-def _readable(contract: FeedContract, column: Column) -> tuple[str, str]:
+def _readable(table: Table, column: Column) -> tuple[str, str]:
     match column.type:
         case "date":
-            formats = " or ".join(spoken_date_format(text) for text in contract.date_formats)
+            formats = " or ".join(spoken_date_format(text) for text in table.format.date_formats)
             return (
                 f"a date is a real day written {formats}, from {EARLIEST_YEAR} to {LATEST_YEAR}",
                 "Correct the date, or add its format to `dateFormats` in the contract.",

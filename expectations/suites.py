@@ -17,7 +17,7 @@ RULE = "rule"
 
 def suite_for(contract: FeedContract, table: Table) -> ExpectationSuite:
     """Return the suite of the row rules of `table`."""
-    return suite_of(contract, table, row_rules(contract, table))
+    return suite_of(contract, table, row_rules(table))
 
 
 def suite_of(contract: FeedContract, table: Table, rules: Sequence[Rule]) -> ExpectationSuite:

@@ -69,7 +69,7 @@ def check_rows(contract: FeedContract, table: Table, batch: pa.Table) -> Finding
 
     A batch without rows passes without GX being imported.
     """
-    rules = row_rules(contract, table)
+    rules = row_rules(table)
     if not batch.num_rows:
         return Findings((), tuple(_verdict(rule, 0, 0, ()) for rule in rules))
     by_row = [rule for rule in rules if judges_rows(rule)]

@@ -7,8 +7,9 @@ settings ride in `customProperties`, as the standard intends; `docs/contracts.md
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -23,6 +24,7 @@ from open_data_contract_standard.model import (
     OpenDataContractStandard,
     SchemaObject,
     SchemaProperty,
+    Server,
 )
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -45,6 +47,7 @@ class Identifier(StrEnum):
     DATE_OF_BIRTH = "date_of_birth"
     NINO = "nino"
     NHS_NUMBER = "nhs_number"
+    UPN = "upn"
     PHONE = "phone"
     EMAIL = "email"
     PARTNER_PERSON_REFERENCE = "partner_person_reference"
@@ -73,12 +76,29 @@ LOGICAL_TYPES: Mapping[str, pa.DataType] = {
     "boolean": pa.bool_(),
 }
 
+CSV, FIXED_WIDTH, JSONL, XML = "csv", "fixed_width", "jsonl", "xml"
+FORMATS = (CSV, FIXED_WIDTH, JSONL, XML)
+
+# In the path of an XML column: one element up from the row element.
+PARENT_STEP = "../"
+
 PERSON_IDENTIFIERS = frozenset({Identifier.SURNAME, Identifier.FULL_NAME})
 
 
 @dataclass(frozen=True)
+class FileFormat:
+    """How a partner writes a file: one server of the contract."""
+
+    format: str
+    encoding: str
+    delimiter: str
+    date_formats: tuple[str, ...]
+    open_ended_date: str | None
+
+
+@dataclass(frozen=True)
 class Column:
-    """One column of a feed table."""
+    """One column of a feed table. `start` (from 1) and `width` count characters, in fixed width files alone."""
 
     name: str
     physical_name: str
@@ -93,6 +113,8 @@ class Column:
     identifier: Identifier | None
     leaves: Leaves | None
     description: str
+    start: int | None = None
+    width: int | None = None
 
     @property
     def payload_name(self) -> str:
@@ -141,6 +163,7 @@ class Table:
     description: str
     file_pattern: re.Pattern[str]
     row_element: str | None
+    format: FileFormat
     columns: tuple[Column, ...]
     quality: tuple[QualityRule, ...]
 
@@ -188,15 +211,32 @@ class FeedContract:
     agreement: str
     retention_rule: str
     maximum_quarantined_share: float
-    format: str
-    encoding: str
-    delimiter: str
-    date_formats: tuple[str, ...]
-    open_ended_date: str | None
+    default_format: FileFormat
     cadence_days: int
     latency_days: int
     tables: tuple[Table, ...]
     path: Path
+
+    @property
+    def format(self) -> str:
+        """Format of the first server. A table may have another: `Table.format` says."""
+        return self.default_format.format
+
+    @property
+    def encoding(self) -> str:
+        return self.default_format.encoding
+
+    @property
+    def delimiter(self) -> str:
+        return self.default_format.delimiter
+
+    @property
+    def date_formats(self) -> tuple[str, ...]:
+        return self.default_format.date_formats
+
+    @property
+    def open_ended_date(self) -> str | None:
+        return self.default_format.open_ended_date
 
     def table(self, name: str) -> Table:
         for table in self.tables:
@@ -233,13 +273,15 @@ def read_contract(path: Path) -> FeedContract:
 def _feed_contract(odcs: OpenDataContractStandard, path: Path) -> FeedContract:
     feed = _required(odcs.name, path, "name")
     settings = _settings(odcs.customProperties)
-    server = _required(odcs.servers, path, "servers")[0]
-    server_settings = _settings(server.customProperties)
+    formats = {
+        server.server or "": _file_format(server, path) for server in _required(odcs.servers, path, "servers")
+    }
     sla: dict[str | None, Any] = {item.property: item.value for item in odcs.slaProperties or []}
     owners = [member.username for member in _team(odcs) if member.role == "owner"]
     if not owners:
         raise ContractError(f"{path.name}: team: name one member with `role: owner`")
-    tables = tuple(_table(feed, item, path) for item in _required(odcs.schema_, path, "schema"))
+    tables = tuple(_table(feed, item, formats, path) for item in _required(odcs.schema_, path, "schema"))
+    _refuse_shared_files_of_two_formats(tables, path)
     return FeedContract(
         feed=feed,
         version=_required(odcs.version, path, "version"),
@@ -249,11 +291,7 @@ def _feed_contract(odcs: OpenDataContractStandard, path: Path) -> FeedContract:
         agreement=_required(settings.get("agreement"), path, "customProperties.agreement"),
         retention_rule=_required(settings.get("retentionRule"), path, "customProperties.retentionRule"),
         maximum_quarantined_share=float(settings.get("maximumQuarantinedShare", 0.05)),
-        format=_required(server.format, path, "servers[0].format"),
-        encoding=server_settings.get("encoding", "utf-8"),
-        delimiter=server_settings.get("delimiter", ","),
-        date_formats=tuple(server_settings.get("dateFormats", ["%Y-%m-%d"])),
-        open_ended_date=server_settings.get("openEndedDate"),
+        default_format=next(iter(formats.values())),
         cadence_days=int(_required(sla.get("frequency"), path, "slaProperties.frequency")),
         latency_days=int(_required(sla.get("latency"), path, "slaProperties.latency")),
         tables=tables,
@@ -266,9 +304,62 @@ def _team(odcs: OpenDataContractStandard) -> list[Any]:
     return list(team) if isinstance(team, list) else list(team.members or [])
 
 
-def _table(feed: str, item: SchemaObject, path: Path) -> Table:
+def _file_format(server: Server, path: Path) -> FileFormat:
+    where = f"servers.{server.server}"
+    settings = _settings(server.customProperties)
+    name = _required(server.format, path, f"{where}.format")
+    if name not in FORMATS:
+        raise ContractError(f"{path.name}: {where}.format: {name!r} is not one of {', '.join(FORMATS)}")
+    encoding = settings.get("encoding", "utf-8")
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise ContractError(f"{path.name}: {where}.encoding: no encoding is called {encoding!r}") from None
+    delimiter = settings.get("delimiter", ",")
+    if len(delimiter) != 1:
+        raise ContractError(f"{path.name}: {where}.delimiter: a delimiter is one character")
+    return FileFormat(
+        format=name,
+        encoding=encoding,
+        delimiter=delimiter,
+        date_formats=tuple(settings.get("dateFormats", ["%Y-%m-%d"])),
+        open_ended_date=settings.get("openEndedDate"),
+    )
+
+
+def _format_of(item: SchemaObject, formats: Mapping[str, FileFormat], path: Path, where: str) -> FileFormat:
+    """Return the format of the server that the table names, or of the first."""
+    server = _settings(item.customProperties).get("server")
+    if server is None:
+        return next(iter(formats.values()))
+    if server not in formats:
+        raise ContractError(
+            f"{path.name}: {where}.server: {server!r} is not one of the servers {', '.join(formats)}"
+        )
+    return formats[server]
+
+
+def _refuse_shared_files_of_two_formats(tables: Sequence[Table], path: Path) -> None:
+    """Refuse tables that say they are read from the same file and do not agree on how it is written."""
+    shared: dict[str, Table] = {}
+    for table in tables:
+        other = shared.setdefault(table.file_pattern.pattern, table)
+        if other.format != table.format:
+            raise ContractError(
+                f"{path.name}: schema.{table.name}: reads the same file as {other.name} in another format; "
+                "name the same server in both"
+            )
+        if other is not table and table.format.format != XML:
+            raise ContractError(
+                f"{path.name}: schema.{table.name}.physicalName: {other.name} reads the same file; only an "
+                "XML file can hold several tables"
+            )
+
+
+def _table(feed: str, item: SchemaObject, formats: Mapping[str, FileFormat], path: Path) -> Table:
     name = _required(item.name, path, "schema.name")
     where = f"schema.{name}"
+    file_format = _format_of(item, formats, path, where)
     pattern = re.compile(_required(item.physicalName, path, f"{where}.physicalName"))
     missing = {"delivery_date", "kind"} - set(pattern.groupindex)
     if missing:
@@ -280,15 +371,41 @@ def _table(feed: str, item: SchemaObject, path: Path) -> Table:
     )
     if not any(column.key_position for column in columns):
         raise ContractError(f"{path.name}: {where}: mark at least one property `primaryKey: true`")
+    _refuse_misplaced_columns(columns, file_format, path, where)
     return Table(
         feed=feed,
         name=name,
         description=_required(item.description, path, f"{where}.description"),
         file_pattern=pattern,
         row_element=item.physicalType,
+        format=file_format,
         columns=columns,
         quality=tuple(_quality_rule(rule) for rule in item.quality or []),
     )
+
+
+def _refuse_misplaced_columns(
+    columns: Sequence[Column], file_format: FileFormat, path: Path, where: str
+) -> None:
+    """Refuse what the format has no place for: `../` outside XML, fixed width columns without their own."""
+    for name in (column.name for column in columns if PARENT_STEP in column.physical_name):
+        if file_format.format != XML:
+            raise ContractError(
+                f"{path.name}: {where}.{name}.physicalName: only XML has elements above the row (../)"
+            )
+    if file_format.format != FIXED_WIDTH:
+        return
+    end, before = 0, ""
+    for column in sorted(columns, key=lambda column: column.start or 0):
+        if not column.start or not column.width or column.start < 1 or column.width < 1:
+            raise ContractError(
+                f"{path.name}: {where}.{column.name}: a fixed width column needs `start` (from 1) and `width`"
+            )
+        if column.start <= end:
+            raise ContractError(
+                f"{path.name}: {where}.{column.name}: begins at {column.start}, but {before} ends at {end}"
+            )
+        end, before = column.start + column.width - 1, column.name
 
 
 def _column(item: SchemaProperty, path: Path, where: str) -> Column:
@@ -314,6 +431,8 @@ def _column(item: SchemaProperty, path: Path, where: str) -> Column:
         identifier=_choice(Identifier, settings.get("identifier"), path, f"{where}.{name}.identifier"),
         leaves=_choice(Leaves, settings.get("leaves"), path, f"{where}.{name}.leaves"),
         description=item.description or "",
+        start=_whole_number(settings.get("start"), path, f"{where}.{name}.start"),
+        width=_whole_number(settings.get("width"), path, f"{where}.{name}.width"),
     )
 
 
@@ -343,6 +462,12 @@ def _choice(kind: type[Choice], value: Any, path: Path, where: str) -> Choice | 
         raise ContractError(
             f"{path.name}: {where}: {value!r} is not one of {[str(item) for item in kind]}"
         ) from None
+
+
+def _whole_number(value: Any, path: Path, where: str) -> int | None:
+    if value is not None and not isinstance(value, int):
+        raise ContractError(f"{path.name}: {where}: {value!r} is not a whole number")
+    return value
 
 
 def _required(value: Value | None, path: Path, where: str) -> Value:

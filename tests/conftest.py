@@ -36,9 +36,14 @@ class Council:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name
         path.write_bytes(
-            content if isinstance(content, bytes) else content.encode(self.zone.contracts[feed].encoding)
+            content if isinstance(content, bytes) else content.encode(self._encoding(feed, name))
         )
         return path
+
+    def _encoding(self, feed: str, name: str) -> str:
+        contract = self.zone.contracts[feed]
+        named = (table.format.encoding for table in contract.tables if table.file_pattern.fullmatch(name))
+        return next(named, contract.encoding)
 
     def register(self, night: date = NIGHT) -> RegistrationReport:
         return register_deliveries(self.zone, night)

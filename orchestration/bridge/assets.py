@@ -53,7 +53,7 @@ def _partner_feed(contract: FeedContract) -> dg.AssetSpec:
         description=f"One row per record that {contract.partner} sends. {contract.description}",
         group_name=PARTNER_FEEDS,
         owners=[contract.owner],
-        kinds={contract.format},
+        kinds={table.format.format for table in contract.tables},
         tags={"partner": contract.partner},
     )
 

@@ -45,7 +45,7 @@ def broken_rules(*rows: dict[str, str]) -> dict[str, tuple[int, ...]]:
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=list(CONTRACTS))
 def test_every_contract_makes_a_suite_with_a_rule_for_each_promise(contract: FeedContract) -> None:
     for table in contract.tables:
-        rules = row_rules(contract, table)
+        rules = row_rules(table)
         suite = suite_for(contract, table)
         assert len(suite.expectations) == len(rules) == len({rule.name for rule in rules})
         names = {rule.name for rule in rules}
@@ -140,7 +140,9 @@ def test_the_open_ended_date_is_read_as_no_date_yet(text: str) -> None:
 
 def test_an_open_ended_date_in_no_format_of_the_contract_is_an_error_of_the_contract() -> None:
     with pytest.raises(ContractError, match=r"council_tax\.odcs\.yaml: openEndedDate"):
-        open_ended_date(replace(COUNCIL_TAX, open_ended_date="end of time"))
+        open_ended_date(
+            COUNCIL_TAX, replace(RECOVERY, format=replace(RECOVERY.format, open_ended_date="end of time"))
+        )
 
 
 def test_text_is_trimmed_and_empty_is_null() -> None:
@@ -205,7 +207,7 @@ def test_two_rules_of_the_same_kind_on_a_column_keep_their_own_names() -> None:
         "", None, None, None, "expect_column_values_to_not_be_null", {"column": "balance"}, True
     )
     table = replace(RECOVERY, quality=(rule, rule))
-    names = [each.name for each in row_rules(COUNCIL_TAX, table)]
+    names = [each.name for each in row_rules(table)]
     assert len(names) == len(set(names))
 
 
