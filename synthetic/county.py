@@ -13,26 +13,22 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from governance.contracts import read_contracts
+from governance.contracts import FeedContract, read_contracts
 from stores.home import Home
-from synthetic.dates import OPEN, Days, add_months, day_of, month_starts
-from synthetic.feeds import (
-    address_gazetteer,
-    adult_social_care,
-    council_tax,
-    homelessness_cases,
-    housing_tenancies,
-)
-from synthetic.feeds.deliveries import MONTH_END, MONTH_START, WEEKLY, TableRecords, schedule, write_feed
+from synthetic.dates import add_months, day_of, month_starts
+from synthetic.feeds.deliveries import TableRecords, WrittenFeed, schedule, write_feed
 from synthetic.hazard import ROUTES
 from synthetic.life_course import BURN_IN_MONTHS, live
 from synthetic.properties import make_properties
 from synthetic.residences import make_residences
-from synthetic.truth import TRUTH_FILES, write_truth
+from synthetic.truth import TRUTH_FILES, write_labels, write_truth
 from synthetic.world import World
 
 GENERATOR_VERSION = 1
@@ -45,14 +41,6 @@ NIGHT_AFTER_END = timedelta(days=5)
 in.
 """
 
-_FEEDS = {
-    "address_gazetteer": (address_gazetteer, MONTH_START, False),
-    "council_tax": (council_tax, WEEKLY, False),
-    "housing_tenancies": (housing_tenancies, WEEKLY, False),
-    "homelessness_cases": (homelessness_cases, MONTH_END, True),
-    "adult_social_care": (adult_social_care, MONTH_END, True),
-}
-_TRACE_DAYS, _CASE_DAYS = 548, 3 * 365
 _MINIMUM_HOUSEHOLDS, _MINIMUM_MONTHS = 100, 1
 
 
@@ -114,17 +102,24 @@ def make_county(
     course = live(properties, households, starts, seed, progress)
     world = World(properties, course, make_residences(course), seed, first_day, last_day)
 
-    contracts = read_contracts()
     feeds: dict[str, dict[str, TableRecords]] = {}
-    written = {}
-    for feed, (module, rhythm, always_full) in _FEEDS.items():
+    written: dict[str, WrittenFeed] = {}
+    traces = []
+    labels: dict[str, int] = {}
+    for feed, (contract, module) in feed_modules().items():
         say(feed)
-        contract = contracts[feed]
         feeds[feed] = module.make_records(world)
-        deliveries = schedule(contract, rhythm, first_month, months, night, seed, always_full=always_full)
-        written[feed] = write_feed(home, contract, feeds[feed], deliveries)
+        deliveries = schedule(
+            contract, module.RHYTHM, first_month, months, night, seed, always_full=module.ALWAYS_FULL
+        )
+        document = getattr(module, "document", None)
+        written[feed] = write_feed(home, contract, feeds[feed], deliveries, document)
+        labels |= write_labels(home.truth, feed, feeds[feed], written[feed])
+        if hasattr(module, "precursors"):
+            traces.append(module.precursors(feeds[feed]))
     say("truth")
-    truth_rows = write_truth(home.truth, world, feeds, written, _precursors(feeds))
+    precursors = tuple(np.concatenate(column) for column in zip(*traces, strict=True))
+    truth_rows = write_truth(home.truth, world, feeds, written, (precursors[0], precursors[1], precursors[2]))
     report = CountyReport(
         made=True,
         message=f"made {sum(item.deliveries for item in written.values())} deliveries",
@@ -133,7 +128,7 @@ def make_county(
         files=sum(item.files for item in written.values()),
         rows=sum(item.rows for item in written.values()),
         bytes=sum(item.bytes for item in written.values()),
-        truth_rows=truth_rows,
+        truth_rows=truth_rows | labels,
         intercepts={
             route: round(float(value), 4) for route, value in zip(ROUTES, course.intercepts, strict=True)
         },
@@ -142,25 +137,13 @@ def make_county(
     return report
 
 
-def _precursors(feeds: dict[str, dict[str, TableRecords]]) -> tuple[np.ndarray, Days, Days]:
-    """Return household, day known and last day that counts of every trace of trouble that a partner holds."""
-    traces = []
-    for feed, table, kept in (
-        ("council_tax", "recovery_stages", _TRACE_DAYS),
-        ("housing_tenancies", "arrears_actions", _TRACE_DAYS),
-        ("homelessness_cases", "cases", _CASE_DAYS),
-    ):
-        records = feeds[feed][table]
-        traces.append((records.household, records.known_on, kept))
-    events = feeds["adult_social_care"]["events"]
-    household_of = events.household if events.household is not None else np.zeros(0, dtype=np.int64)
-    reason, kind = events.columns["Primary_Support_Reason"], events.columns["Event_Type"]
-    relevant = np.isin(reason, ["Mental Health", "Domestic Abuse"]) | (kind == "Safeguarding")
-    traces.append((household_of[events.record[relevant]], events.known_on[relevant], _TRACE_DAYS))
-    household = np.concatenate([trace[0] for trace in traces])
-    known_on = np.concatenate([trace[1] for trace in traces])
-    until = np.concatenate([np.minimum(trace[1].astype(np.int64) + trace[2], OPEN) for trace in traces])
-    return household, known_on, until.astype(np.int32)
+def feed_modules() -> dict[str, tuple[FeedContract, ModuleType]]:
+    """The contracts that have a writer `synthetic.feeds.<feed>`, with it, in alphabetical order."""
+    return {
+        feed: (contract, import_module(f"synthetic.feeds.{feed}"))
+        for feed, contract in sorted(read_contracts().items())
+        if find_spec(f"synthetic.feeds.{feed}") is not None
+    }
 
 
 def _is_there(home: Home, parameters: dict[str, Any]) -> bool:
@@ -175,7 +158,7 @@ def _is_there(home: Home, parameters: dict[str, Any]) -> bool:
             "home, or delete this one's inbox and truth"
         )
     whole = all((home.truth / f"{name}.parquet").exists() for name in TRUTH_FILES)
-    whole &= all(home.feed_inbox(feed).exists() for feed in _FEEDS)
+    whole &= all(home.feed_inbox(feed).exists() for feed in feed_modules())
     return whole and there["night"] >= parameters["night"]
 
 

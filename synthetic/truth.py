@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synthetic.dates import MISSING, OPEN, Days
@@ -63,6 +64,27 @@ def write_truth(
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
     return {name: table.num_rows for name, table in tables.items()}
+
+
+def write_labels(
+    folder: Path, feed: str, tables: Mapping[str, TableRecords], written: WrittenFeed
+) -> dict[str, int]:
+    """Write what is known about a feed's texts as `<feed>_labels.parquet`; return the row count by file name.
+
+    Labels with a column `key` are kept for delivered records alone.
+    """
+    counts = {}
+    for name, records in sorted(tables.items()):
+        if records.labels is None:
+            continue
+        labels = records.labels
+        if "key" in labels.column_names:
+            delivered = pa.array(records.key[written.delivered[name]], type=pa.string())
+            labels = labels.filter(pc.is_in(labels["key"], value_set=delivered))
+        folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(labels, folder / f"{feed}_labels.parquet", compression="zstd")
+        counts[f"{feed}_labels"] = labels.num_rows
+    return counts
 
 
 def person_ids(person: np.ndarray) -> pa.Array:

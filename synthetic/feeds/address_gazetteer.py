@@ -8,8 +8,11 @@ import numpy as np
 
 from synthetic.addresses import plain
 from synthetic.dates import MISSING
-from synthetic.feeds.deliveries import TableRecords, never_dropped
+from synthetic.feeds.deliveries import MONTH_START, TableRecords, never_dropped
 from synthetic.world import World
+
+RHYTHM = MONTH_START
+ALWAYS_FULL = False
 
 
 def make_records(world: World) -> dict[str, TableRecords]:

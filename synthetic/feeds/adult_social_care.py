@@ -8,16 +8,21 @@ two weeks. feeds.md: domestic abuse shows in adult social care, with an erratic 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from synthetic.addresses import typed
 from synthetic.dates import MISSING, OPEN, Days, as_text
 from synthetic.errors import error_model, register
-from synthetic.feeds.deliveries import TableRecords
+from synthetic.feeds.deliveries import MONTH_END, TRACE_DAYS, TableRecords, Traces, traces
 from synthetic.identifiers import nhs_numbers, references
 from synthetic.population import CHILD
 from synthetic.properties import OWNER, PRIVATE
 from synthetic.world import World
+
+RHYTHM = MONTH_END
+ALWAYS_FULL = True
 
 _KEPT_DAYS = 2 * 365
 _TYPES = ("Request", "Assessment", "Service", "Review", "Safeguarding")
@@ -99,6 +104,15 @@ def make_records(world: World) -> dict[str, TableRecords]:
     dropped = np.where(is_ended, end[record].astype(np.int64) + _KEPT_DAYS, OPEN).astype(np.int32)
     household = stays.household[np.maximum(stays.at(person, start.astype(np.int32)), 0)]
     return {"events": TableRecords(columns, record, day, dropped, event_ref, person, household)}
+
+
+def precursors(tables: Mapping[str, TableRecords]) -> Traces:
+    """Mental health, domestic abuse and safeguarding."""
+    events = tables["events"]
+    reason, kind = events.columns["Primary_Support_Reason"], events.columns["Event_Type"]
+    relevant = np.isin(reason, ["Mental Health", "Domestic Abuse"]) | (kind == "Safeguarding")
+    household = events.household if events.household is not None else np.zeros(0, dtype=np.int64)
+    return traces(household[events.record[relevant]], events.known_on[relevant], TRACE_DAYS)
 
 
 def _events(world: World, generator: np.random.Generator) -> tuple[np.ndarray, ...]:

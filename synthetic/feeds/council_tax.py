@@ -8,17 +8,22 @@ accounts open 2-45 days and close 3-60 days late.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from synthetic.addresses import typed
 from synthetic.dates import MISSING, OPEN, Days, as_text
 from synthetic.errors import Registrations, as_cp1252, error_model, register
-from synthetic.feeds.deliveries import TableRecords
+from synthetic.feeds.deliveries import TRACE_DAYS, WEEKLY, TableRecords, Traces, traces
 from synthetic.identifiers import pounds, references
 from synthetic.population import CHILD, GROWN_CHILD, LEAD, SHARER
 from synthetic.properties import OWNER, PRIVATE
 from synthetic.streams import pick
 from synthetic.world import World
+
+RHYTHM = WEEKLY
+ALWAYS_FULL = False
 
 _KEPT_DAYS = 3 * 365
 _MONTHLY_BILL = dict(zip("ABCDEFGH", (112, 131, 150, 168, 206, 243, 281, 337), strict=True))
@@ -44,6 +49,12 @@ def make_records(world: World) -> dict[str, TableRecords]:
         "accounts": accounts,
         "recovery_stages": _recovery(world, account_ref, world.stream("council_tax recovery")),
     }
+
+
+def precursors(tables: Mapping[str, TableRecords]) -> Traces:
+    """Every recovery stage."""
+    records = tables["recovery_stages"]
+    return traces(records.household, records.known_on, TRACE_DAYS)
 
 
 def _accounts(world: World, account_ref: np.ndarray, generator: np.random.Generator) -> TableRecords:

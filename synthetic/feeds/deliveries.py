@@ -4,22 +4,26 @@ folders.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from governance.contracts import FeedContract, Table
 from stores.home import Home
 from synthetic.dates import OPEN, Days, add_months, day_number, day_of
+from synthetic.feeds.rendering import foot_of, head_of, lines_of
 from synthetic.streams import stream
 
 FULL, CHANGES = "full", "changes"
 WEEKLY, MONTH_START, MONTH_END = "weekly", "month_start", "month_end"
+TERMLY, YEARLY = "termly", "yearly"
+_CENSUS_THURSDAY = {1: 3, 5: 3, 10: 1}
+"""School census days: the third Thursday of January and May, the first of October."""
 _LATE_SHARE, _LATE_DAYS = 0.02, 8  # assumed: the partner forgets, and the file comes after the next one
 
 
@@ -36,19 +40,34 @@ class Delivery:
 class TableRecords:
     """A feed table's records in all their versions.
 
-    `columns` hold the text of each version by the file's column name; `record` numbers its record (files are
-    in that order); `known_on` is the day from which the partner's system shows the version; `dropped_on` the
-    day from which full files no longer hold it. `person`, `household` and `key` have one position per record
-    (`key` parts joined with "|").
+    `columns` hold the text of each version by the file's column name (NumPy or Arrow, plain or dictionary);
+    `record` numbers its record (files are in that order); `known_on` is the day from which the partner's
+    system shows the version; `dropped_on` the day from which full files no longer hold it. `person`,
+    `household` and `key` have one position per record (`key` parts joined with "|"). `labels`, if any, become
+    `truth/<feed>_labels.parquet`; where they have a column `key`, only those of delivered records.
     """
 
-    columns: Mapping[str, np.ndarray]
+    columns: Mapping[str, Any]
     record: np.ndarray
     known_on: Days
     dropped_on: Days
     key: np.ndarray
     person: np.ndarray | None = None
     household: np.ndarray | None = None
+    labels: pa.Table | None = None
+
+
+Document = Callable[[FeedContract, Mapping[str, TableRecords], Mapping[str, np.ndarray], Delivery], bytes]
+"""Writes the one file of several tables: contract, records by table, the versions that this delivery holds of
+each, delivery.
+"""
+
+
+TRACE_DAYS, CASE_DAYS = 548, 3 * 365
+"""How long a trace of trouble counts as a precursor: 18 months, an earlier case 3 years."""
+
+Traces = tuple[np.ndarray, Days, Days]
+"""Household, day known and last day that counts, of traces of trouble: what a feed's `precursors` returns."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +92,9 @@ def schedule(
     always_full: bool,
 ) -> list[Delivery]:
     """Return the feed's deliveries received by `night`, in order of extract. The first, and the first of each
-    April, are full.
+    April, are full. Raises `ValueError` for an unknown rhythm.
     """
-    end = add_months(first_month, months)
-    if rhythm == WEEKLY:
-        monday = first_month + timedelta(days=-first_month.weekday() % 7)
-        extracts = [monday + timedelta(days=7 * week) for week in range((end - monday).days // 7 + 1)]
-        extracts = [day for day in extracts if day < end]
-    elif rhythm == MONTH_START:
-        extracts = [add_months(first_month, month) for month in range(months + 1)]
-    else:
-        extracts = [add_months(first_month, month + 1) - timedelta(days=1) for month in range(months)]
+    extracts = _extracts(rhythm, first_month, months)
     shuffled = stream(seed, f"late deliveries of {contract.feed}").permutation(len(extracts))
     late = set(shuffled[: round(_LATE_SHARE * len(extracts))].tolist())
     deliveries = []
@@ -98,30 +109,107 @@ def schedule(
     return [delivery for delivery in deliveries if day_of(delivery.received) <= night]
 
 
+def _extracts(rhythm: str, first_month: date, months: int) -> list[date]:
+    """The days of a rhythm's extracts, from `first_month` and before its end."""
+    end = add_months(first_month, months)
+    starts = [add_months(first_month, month) for month in range(months + 1)]
+    match rhythm:
+        case "weekly":
+            monday = first_month + timedelta(days=-first_month.weekday() % 7)
+            weeks = [monday + timedelta(days=7 * week) for week in range((end - monday).days // 7 + 1)]
+            return [day for day in weeks if day < end]
+        case "month_start":
+            return starts
+        case "month_end":
+            return [start - timedelta(days=1) for start in starts[1:]]
+        case "termly":
+            return [
+                _thursday(day, _CENSUS_THURSDAY[day.month])
+                for day in starts[:-1]
+                if day.month in _CENSUS_THURSDAY
+            ]
+        case "yearly":
+            # The edition in force when the sharing begins, then the one of each April.
+            return [day for day in starts[:-1] if day == first_month or day.month == 4]
+    raise ValueError(f"{rhythm}: not a rhythm of deliveries")
+
+
+def _thursday(first: date, number: int) -> date:
+    return first + timedelta(days=(3 - first.weekday()) % 7 + 7 * (number - 1))
+
+
 def write_feed(
-    home: Home, contract: FeedContract, tables: Mapping[str, TableRecords], deliveries: list[Delivery]
+    home: Home,
+    contract: FeedContract,
+    tables: Mapping[str, TableRecords],
+    deliveries: list[Delivery],
+    document: Document | None = None,
 ) -> WrittenFeed:
-    """Write every table of every delivery into the feed's inbox. A file that is there already with the same
+    """Write every file of every delivery into the feed's inbox. A file that is there already with the same
     bytes is left alone.
 
-    Raises `KeyError` if a table lacks a column of its contract.
+    Tables of one file are written by `document`. Raises `KeyError` if a table lacks a column of its contract,
+    `ValueError` if several tables share a file and there is no `document`.
     """
-    files = rows = size = 0
-    delivered = {}
+    selections, delivered = {}, {}
     for table in contract.tables:
-        records = tables[table.name]
-        lines = (
-            _xml_lines(table, records.columns)
-            if contract.format == "xml"
-            else _csv_lines(contract, table, records.columns)
+        selections[table.name], delivered[table.name] = _selections(tables[table.name], deliveries)
+    files = rows = size = 0
+    for shared in _files_of(contract):
+        bodies = (
+            _rendered(contract, shared[0], tables[shared[0].name], selections[shared[0].name])
+            if len(shared) == 1
+            else _documents(contract, shared, tables, selections, deliveries, document)
         )
-        selections, delivered[table.name] = _selections(records, deliveries)
-        for delivery, selected in zip(deliveries, selections, strict=True):
-            body = _bytes(contract, table, lines, selected)
+        for number, (delivery, body) in enumerate(zip(deliveries, bodies, strict=True)):
             folder = home.feed_inbox(contract.feed) / f"received={day_of(delivery.received)}"
-            _write(folder / _file_name(table, delivery), body)
-            files, rows, size = files + 1, rows + len(selected), size + len(body)
+            _write(folder / _file_name(shared[0], delivery), body)
+            files, size = files + 1, size + len(body)
+            rows += sum(len(selections[table.name][number]) for table in shared)
     return WrittenFeed(len(deliveries), files, rows, size, delivered)
+
+
+def _files_of(contract: FeedContract) -> list[list[Table]]:
+    """The contract's tables, those of one file together."""
+    shared: dict[str, list[Table]] = {}
+    for table in contract.tables:
+        shared.setdefault(table.file_pattern.pattern, []).append(table)
+    return list(shared.values())
+
+
+def _rendered(
+    contract: FeedContract, table: Table, records: TableRecords, selections: list[np.ndarray]
+) -> Iterator[bytes]:
+    lines = lines_of(table, records.columns)
+    head, foot = head_of(table, records.columns, contract.feed), foot_of(table, contract.feed)
+    for selected in selections:
+        yield head + _encoded(lines.take(pa.array(selected)), table.format.encoding) + foot
+
+
+def _documents(
+    contract: FeedContract,
+    shared: list[Table],
+    tables: Mapping[str, TableRecords],
+    selections: Mapping[str, list[np.ndarray]],
+    deliveries: list[Delivery],
+    document: Document | None,
+) -> Iterator[bytes]:
+    if document is None:
+        names = ", ".join(table.name for table in shared)
+        raise ValueError(f"{contract.feed}: tables {names} share a file; the feed's module needs `document`")
+    of = {table.name: tables[table.name] for table in shared}
+    for number, delivery in enumerate(deliveries):
+        yield document(contract, of, {name: selections[name][number] for name in of}, delivery)
+
+
+def _encoded(lines: pa.Array, encoding: str) -> bytes:
+    """The lines one after another, as bytes of `encoding`."""
+    if not len(lines):
+        return b""
+    # The lines lie one after another in the array's data: no need to join them again.
+    offsets = np.frombuffer(lines.buffers()[1], dtype=np.int32, count=lines.offset + len(lines) + 1)
+    text = lines.buffers()[2].to_pybytes()[offsets[lines.offset] : offsets[-1]]
+    return text if encoding in ("utf-8", "utf-8-sig") else text.decode().encode(encoding)
 
 
 def _selections(records: TableRecords, deliveries: list[Delivery]) -> tuple[list[np.ndarray], np.ndarray]:
@@ -152,72 +240,6 @@ def _selections(records: TableRecords, deliveries: list[Delivery]) -> tuple[list
     return selections, seen
 
 
-def _csv_lines(contract: FeedContract, table: Table, columns: Mapping[str, np.ndarray]) -> pa.Array:
-    """Render every version as one CSV line with its line end."""
-    end = _line_end(contract)
-    parts = []
-    for column in table.columns:
-        if column.optional_column and column.physical_name not in columns:
-            continue
-        text = pa.array(columns[column.physical_name], type=pa.string())
-        if pc.any(pc.match_substring(text, contract.delimiter)).as_py():
-            quoted = pc.binary_join_element_wise('"', text, '"', "")
-            text = pc.if_else(pc.match_substring(text, contract.delimiter), quoted, text)
-        parts.append(text)
-    joined = pc.binary_join_element_wise(*parts, contract.delimiter)
-    return pc.binary_join_element_wise(joined, end, "")
-
-
-def _xml_lines(table: Table, columns: Mapping[str, np.ndarray]) -> pa.Array:
-    """Render every version as one XML element; an empty value leaves its element out, but for the postcode
-    (no fixed abode).
-    """
-    rows = len(next(iter(columns.values())))
-    pieces: list[pa.Array | str] = [pa.array([f"  <{table.row_element}>\n"] * rows)]
-    group: str | None = None
-    for column in table.columns:
-        if column.optional_column and column.physical_name not in columns:
-            continue
-        *parents, element = column.physical_name.split("/")
-        parent = parents[0] if parents else None
-        indent = "      " if parent else "    "
-        opening = ""
-        if parent != group:
-            opening = (f"    </{group}>\n" if group else "") + (f"    <{parent}>\n" if parent else "")
-            group = parent
-        text = pa.array(columns[column.physical_name], type=pa.string())
-        for letter, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-            text = pc.replace_substring(text, letter, entity)
-        full = pc.binary_join_element_wise(f"{opening}{indent}<{element}>", text, f"</{element}>\n", "")
-        empty = f"{opening}{indent}<{element}/>\n" if element == "Postcode" else opening
-        pieces.append(pc.if_else(pc.equal(text, ""), empty, full))
-    closing = (f"    </{group}>\n" if group else "") + f"  </{table.row_element}>\n"
-    return pc.binary_join_element_wise(*pieces, closing, "")
-
-
-def _bytes(contract: FeedContract, table: Table, lines: pa.Array, selected: np.ndarray) -> bytes:
-    chosen = lines.take(pa.array(selected))
-    # The lines lie one after another in the array's data: no need to join them again.
-    offsets = (
-        np.frombuffer(chosen.buffers()[1], dtype=np.int32, count=len(chosen) + 1) if len(chosen) else [0, 0]
-    )
-    text = chosen.buffers()[2].to_pybytes()[offsets[0] : offsets[-1]] if len(chosen) else b""
-    if contract.format == "xml":
-        root = "".join(word.capitalize() for word in contract.feed.split("_"))
-        head = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root}>\n'
-        return head.encode() + text + f"</{root}>\n".encode()
-    names = [c.physical_name for c in table.columns if not c.optional_column]
-    header = contract.delimiter.join(names) + _line_end(contract)
-    if contract.encoding in ("utf-8", "utf-8-sig"):
-        return header.encode(contract.encoding) + text
-    return header.encode(contract.encoding) + text.decode().encode(contract.encoding)
-
-
-def _line_end(contract: FeedContract) -> str:
-    """Windows systems (cp1252) end lines with CR LF."""
-    return "\r\n" if contract.encoding == "cp1252" else "\n"
-
-
 def _file_name(table: Table, delivery: Delivery) -> str:
     """Fill the groups of the contract's file pattern. Raises `ValueError` if the result does not match the
     pattern.
@@ -235,6 +257,14 @@ def _write(path: Path, body: bytes) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(body)
+
+
+def traces(household: np.ndarray | None, known_on: Days, days: int) -> Traces:
+    """Traces that count for `days` from the day they are known. Raises `ValueError` without households."""
+    if household is None:
+        raise ValueError("traces need the household of each record")
+    until = np.minimum(known_on.astype(np.int64) + days, OPEN)
+    return household, known_on, until.astype(np.int32)
 
 
 def never_dropped(count: int) -> Days:

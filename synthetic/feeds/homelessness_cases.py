@@ -7,18 +7,23 @@ reasons.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from synthetic.addresses import typed
 from synthetic.dates import Days, as_text
 from synthetic.errors import error_model, register
-from synthetic.feeds.deliveries import TableRecords
+from synthetic.feeds.deliveries import CASE_DAYS, MONTH_END, TableRecords, Traces, traces
 from synthetic.hazard import ARREARS, DOMESTIC_ABUSE, FAMILY_EXCLUSION, INSTITUTION, SECTION_21
 from synthetic.identifiers import references
 from synthetic.life_course import DUTIES
 from synthetic.population import CHILD, GROWN_CHILD
 from synthetic.streams import pick
 from synthetic.world import World
+
+RHYTHM = MONTH_END
+ALWAYS_FULL = True
 
 _KEPT_DAYS = 3 * 365
 
@@ -85,6 +90,12 @@ def make_records(world: World) -> dict[str, TableRecords]:
     dropped: Days = (applied + _KEPT_DAYS).astype(np.int32)
     key = columns["CaseReference"]
     return {"cases": TableRecords(columns, rows, known, dropped, key, person, household)}
+
+
+def precursors(tables: Mapping[str, TableRecords]) -> Traces:
+    """Every earlier case."""
+    records = tables["cases"]
+    return traces(records.household, records.known_on, CASE_DAYS)
 
 
 def _children(world: World, household: np.ndarray, day: Days) -> np.ndarray:

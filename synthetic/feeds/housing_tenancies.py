@@ -8,16 +8,21 @@ year slip for 3-12 weeks without being in need.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from synthetic.addresses import typed
 from synthetic.dates import MISSING, OPEN, Days, as_text
 from synthetic.errors import error_model, register
-from synthetic.feeds.deliveries import TableRecords
+from synthetic.feeds.deliveries import TRACE_DAYS, WEEKLY, TableRecords, Traces, traces
 from synthetic.identifiers import pounds, references
 from synthetic.population import CHILD, GROWN_CHILD, LEAD, PARTNER, SHARER
 from synthetic.properties import SOCIAL
 from synthetic.world import World
+
+RHYTHM = WEEKLY
+ALWAYS_FULL = False
 
 _KEPT_DAYS, _ACTIONS_KEPT_DAYS = 3 * 365, 2 * 365
 _ACTIONS = ("STAT", "IRA1", "ARRN", "NTQ", "CORT", "POP", "COUT")
@@ -32,6 +37,12 @@ def make_records(world: World) -> dict[str, TableRecords]:
     notices = np.full(len(course.spells.start), OPEN, dtype=np.int64)
     actions = _actions(world, tenancy_ref, notices, world.stream("housing_tenancies arrears"))
     return {"tenants": _tenants(world, tenancy_ref, notices, generator), "arrears_actions": actions}
+
+
+def precursors(tables: Mapping[str, TableRecords]) -> Traces:
+    """Every arrears action."""
+    records = tables["arrears_actions"]
+    return traces(records.household, records.known_on, TRACE_DAYS)
 
 
 def _tenants(
