@@ -98,7 +98,8 @@ def _parsed_manifest(home: Home) -> Path:
     stamp = home.dbt_target / "manifest.sha256"
     contracts = read_contracts()
     digest = _project_digest(contracts)
-    if manifest.is_file() and stamp.is_file() and stamp.read_text(encoding="ascii") == digest:
+    made = manifest.is_file() and stamp.is_file() and SOURCES.is_file()
+    if made and stamp.read_text(encoding="ascii") == digest:
         return manifest
     write_dbt_sources(contracts, SOURCES)
     home.dbt_target.mkdir(parents=True, exist_ok=True)
