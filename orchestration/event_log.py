@@ -7,12 +7,17 @@ schema, and Dagster's own storage reads what this one wrote.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from dagster import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+    INDEX_SHARD_NAME,
+    SQLITE_BUSY_TIMEOUT_SECONDS,
+)
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, Engine
@@ -20,11 +25,16 @@ from sqlalchemy.pool import SingletonThreadPool
 
 
 class KeptSqliteEventLogStorage(SqliteEventLogStorage):
-    """Keeps one engine for each shard and one connection for each thread."""
+    """Keeps one engine for each shard and one connection for each thread; a batch of events is one transaction."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         self._engines: dict[str, Engine] = {}
+        self._in_batch: dict[str, Connection] = {}
+        self._seen_tables: set[str] = set()
+        self._seen_index_columns = False
         super().__init__(*arguments, **settings)
+        # Dagster's own lock cannot be taken again by the thread that has it, as a batch does.
+        self._db_lock = threading.RLock()  # type: ignore[assignment]
 
     @classmethod
     def from_config_value(
@@ -34,13 +44,38 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
+        # The lock is held for as long as a batch is written, so what is in `_in_batch` is this thread's.
         with self._db_lock:
+            if shard in self._in_batch:
+                yield self._in_batch[shard]
+                return
             engine = self._engine(shard)
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store `events` in one transaction for each shard; one by one, committing takes longer than writing."""
+        shards = [INDEX_SHARD_NAME, *dict.fromkeys(event.run_id for event in events)]
+        with self._db_lock, ExitStack() as held:
+            connections = {shard: held.enter_context(self._connect(shard)) for shard in shards}
+            self._in_batch = connections
+            held.callback(self._in_batch.clear)
+            super().store_event_batch(events)
+
+    def has_table(self, table_name: str) -> bool:
+        """True if the index has the table; asked for every event, and a table that is there stays."""
+        if table_name not in self._seen_tables and super().has_table(table_name):
+            self._seen_tables.add(table_name)
+        return table_name in self._seen_tables
+
+    def _has_asset_key_index_cols_on_connection(self, conn: Connection) -> bool:
+        self._seen_index_columns = (
+            self._seen_index_columns or super()._has_asset_key_index_cols_on_connection(conn)
+        )
+        return self._seen_index_columns
 
     def _engine(self, shard: str) -> Engine:
         if shard not in self._engines:
