@@ -10,6 +10,7 @@ parameters, same bytes.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
@@ -22,16 +23,18 @@ import numpy as np
 
 from governance.contracts import FeedContract, read_contracts
 from stores.home import Home
+from synthetic.blocks import BLOCK_HOUSEHOLDS, arrange
 from synthetic.dates import add_months, day_of, month_starts
-from synthetic.feeds.deliveries import TableRecords, WrittenFeed, schedule, write_feed
+from synthetic.feeds.deliveries import schedule
 from synthetic.hazard import ROUTES
 from synthetic.life_course import BURN_IN_MONTHS, live
+from synthetic.production import LARGEST_WORKERS, FeedPlan, can_fork, make_feeds
 from synthetic.properties import make_properties
 from synthetic.residences import make_residences
-from synthetic.truth import TRUTH_FILES, write_labels, write_truth
+from synthetic.truth import TRUTH_FILES, write_truth
 from synthetic.world import World
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised when the same parameters give other files."""
 
 COUNTY_FILE = "county.json"
@@ -42,6 +45,7 @@ in.
 """
 
 _MINIMUM_HOUSEHOLDS, _MINIMUM_MONTHS = 100, 1
+_HOUSEHOLDS_WORTH_WORKERS = 2000
 
 
 class CountyError(ValueError):
@@ -65,13 +69,15 @@ class CountyReport:
 
 def make_county(
     home: Home, *, households: int = 5000, months: int = 24, seed: int = 1, first_month: date = FIRST_MONTH,
-    night: date | None = None, progress: Callable[[str], None] | None = None,
+    night: date | None = None, progress: Callable[[str], None] | None = None, workers: int | None = None,
+    block_households: int = BLOCK_HOUSEHOLDS,
 ) -> CountyReport:  # fmt: skip
     """Write the county's deliveries that were received by `night` into the inbox, and its truth.
 
     A county with the same parameters that is there already is left alone (`made` is False); with a later
-    `night` the deliveries since are added, and the earlier ones stay byte for byte. Raises `CountyError` if
-    `home` holds another county.
+    `night` the deliveries since are added, and the earlier ones stay byte for byte. `workers` and the machine
+    change nothing in the files; `block_households` does (see `blocks`). Raises `CountyError` if `home` holds
+    another county.
     """
     if households < _MINIMUM_HOUSEHOLDS or months < _MINIMUM_MONTHS:
         raise CountyError(
@@ -100,41 +106,48 @@ def make_county(
     first_day, last_day = int(starts[BURN_IN_MONTHS]), int(starts[-1])
     properties = make_properties(households, seed, first_day, last_day)
     course = live(properties, households, starts, seed, progress)
-    world = World(properties, course, make_residences(course), seed, first_day, last_day)
-
-    feeds: dict[str, dict[str, TableRecords]] = {}
-    written: dict[str, WrittenFeed] = {}
-    traces = []
-    labels: dict[str, int] = {}
-    for feed, (contract, module) in feed_modules().items():
-        say(feed)
-        feeds[feed] = module.make_records(world)
-        deliveries = schedule(
-            contract, module.RHYTHM, first_month, months, night, seed, always_full=module.ALWAYS_FULL
+    world, blocks = arrange(
+        World(properties, course, make_residences(course), seed, first_day, last_day), block_households
+    )
+    intercepts = course.intercepts
+    del course
+    plans = {
+        feed: FeedPlan(
+            contract,
+            module,
+            schedule(
+                contract, module.RHYTHM, first_month, months, night, seed, always_full=module.ALWAYS_FULL
+            ),
         )
-        document = getattr(module, "document", None)
-        written[feed] = write_feed(home, contract, feeds[feed], deliveries, document)
-        labels |= write_labels(home.truth, feed, feeds[feed], written[feed])
-        if hasattr(module, "precursors"):
-            traces.append(module.precursors(feeds[feed]))
+        for feed, (contract, module) in feed_modules().items()
+    }
+    made = make_feeds(home, world, blocks, plans, workers or _workers(households), say)
     say("truth")
-    precursors = tuple(np.concatenate(column) for column in zip(*traces, strict=True))
-    truth_rows = write_truth(home.truth, world, feeds, written, (precursors[0], precursors[1], precursors[2]))
+    traces = [trace for each in made.values() for trace in each.traces]
+    household, known_on, until = (np.concatenate(column) for column in zip(*traces, strict=True))
+    truth_rows = write_truth(home.truth, world, (household, known_on, until))
+    truth_rows["records"] = sum(each.records for each in made.values())
+    truth_rows |= {f"{each.feed}_labels": each.labels for each in made.values() if each.labels}
     report = CountyReport(
         made=True,
-        message=f"made {sum(item.deliveries for item in written.values())} deliveries",
+        message=f"made {sum(each.deliveries for each in made.values())} deliveries",
         parameters=parameters,
-        deliveries={feed: item.deliveries for feed, item in written.items()},
-        files=sum(item.files for item in written.values()),
-        rows=sum(item.rows for item in written.values()),
-        bytes=sum(item.bytes for item in written.values()),
-        truth_rows=truth_rows | labels,
-        intercepts={
-            route: round(float(value), 4) for route, value in zip(ROUTES, course.intercepts, strict=True)
-        },
+        deliveries={feed: each.deliveries for feed, each in made.items()},
+        files=sum(each.files for each in made.values()),
+        rows=sum(each.rows for each in made.values()),
+        bytes=sum(each.bytes for each in made.values()),
+        truth_rows=truth_rows,
+        intercepts={route: round(float(value), 4) for route, value in zip(ROUTES, intercepts, strict=True)},
     )
     _write_county_file(home, report, first_day, last_day)
     return report
+
+
+def _workers(households: int) -> int:
+    """As many workers as there are cores; small counties are made sooner in this process alone."""
+    if households < _HOUSEHOLDS_WORTH_WORKERS or not can_fork():
+        return 1
+    return min(os.cpu_count() or 1, LARGEST_WORKERS)
 
 
 def feed_modules() -> dict[str, tuple[FeedContract, ModuleType]]:

@@ -32,6 +32,16 @@ _PHONETIC = (
 _FOLDED = dict(zip("łŁøıđĐßæÆ", "lLoidDsaA", strict=True))
 
 
+ERRORS = (
+    "forename_variant", "forename_initial", "middle_as_first", "names_swapped", "typing_slip", "ocr", "phonetic",
+    "hyphen_to_space", "half_of_a_double_name", "apostrophe_lost", "diacritics_lost", "letters_not_in_encoding",
+    "birth_day_month_swapped", "birth_first_of_january", "birth_year_off_by_one", "birth_decade_off",
+    "nino_transposed", "nino_temporary", "nino_of_partner", "old_phone", "address_typing_slip", "postcode_slip",
+    "care_of", "old_address",
+)  # fmt: skip
+"""Names of the bits of `applied`, the lowest first: what was put into a registration or an address."""
+
+
 @dataclass(frozen=True)
 class Registrations:
     """What was typed, one position per registration. `surname_after` counts from `surname_known_on`

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from synthetic.streams import Stream
+
 # HMRC, NIM39110: neither letter is D, F, I, Q, U or V; the second is not O; and these pairs are not used.
 _NINO_FIRST = "ABCEGHJKLMNOPRSTWXYZ"
 _NINO_SECOND = "ABCEGHJKLMNPRSTWXYZ"
@@ -37,15 +39,20 @@ def temporary_ninos(date_texts: np.ndarray, female: np.ndarray) -> np.ndarray:
 def nhs_numbers(count: int, generator: np.random.Generator) -> np.ndarray:
     """Return `count` distinct NHS numbers (10 digits, valid modulus 11 check digit) of the test range.
 
-    Raises `ValueError` above 900,000: the test range holds no more.
+    Each block of the county has its own share of the range. Raises `ValueError` if it holds too few: there are
+    909,090 in all.
     """
-    if count > 900_000:
-        raise ValueError(f"{count:,} NHS numbers: the test range holds 900,000; make a smaller county")
+    block, blocks = _block(generator)
     body = np.arange(_NHS_TEST_RANGE, _NHS_TEST_RANGE + 1_000_000)
     places = (body[:, None] // 10 ** np.arange(8, -1, -1)) % 10
     check = 11 - (places @ _NHS_WEIGHTS) % 11
     check = np.where(check == 11, 0, check)
-    valid = np.flatnonzero(check != 10)
+    valid = np.flatnonzero(check != 10)[block::blocks]
+    if count > len(valid):
+        raise ValueError(
+            f"{count:,} NHS numbers: the test range holds {len(valid):,} for each of {blocks} blocks; make a "
+            "smaller county"
+        )
     chosen = valid[generator.permutation(len(valid))[:count]]
     return digits(body[chosen] * 10 + check[chosen], 10)
 
@@ -58,8 +65,15 @@ def phones(count: int, generator: np.random.Generator) -> np.ndarray:
 def references(
     count: int, start: int, generator: np.random.Generator, *, prefix: str = "", width: int = 8
 ) -> np.ndarray:
-    """Return `count` distinct rising references of a partner's system, with gaps as real ones have."""
-    return np.array(prefix) + digits(start + np.cumsum(generator.integers(1, 8, count)), width)
+    """Return `count` distinct rising references of a partner's system, with gaps as real ones have.
+
+    Distinct over all blocks of the county too. Raises `ValueError` if they do not fit into `width` digits.
+    """
+    block, blocks = _block(generator)
+    numbers = start + np.cumsum(generator.integers(1, 8, count)) * blocks + block
+    if count and numbers[-1] >= 10**width:
+        raise ValueError(f"{count:,} references from {prefix}{start} do not fit into {width} digits")
+    return np.array(prefix) + digits(numbers, width)
 
 
 def pounds(amounts: np.ndarray) -> np.ndarray:
@@ -67,6 +81,11 @@ def pounds(amounts: np.ndarray) -> np.ndarray:
     pence = np.round(amounts * 100).astype(np.int64)
     whole = (pence // 100).astype("U8")
     return np.strings.add(np.strings.add(whole, "."), np.strings.zfill((pence % 100).astype("U2"), 2))
+
+
+def _block(generator: np.random.Generator) -> tuple[int, int]:
+    """Which block of how many a stream belongs to; other generators serve the whole county."""
+    return (generator.block, generator.blocks) if isinstance(generator, Stream) else (0, 1)
 
 
 def _distinct(count: int, bound: int, generator: np.random.Generator) -> np.ndarray:

@@ -7,9 +7,21 @@ import zlib
 import numpy as np
 
 
-def stream(seed: int, purpose: str) -> np.random.Generator:
-    """Return the generator of `purpose` for this seed. Same seed and purpose, same draws."""
-    return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
+class Stream(np.random.Generator):
+    """A random stream of one block of the county. References and numbers drawn from streams of the same purpose
+    are distinct over all `blocks`.
+    """
+
+    block: int = 0
+    blocks: int = 1
+
+
+def stream(seed: int, purpose: str, block: int = 0, blocks: int = 1) -> Stream:
+    """Return the stream of `purpose` for this seed and block. Same seed, purpose and block, same draws."""
+    entropy = [seed, zlib.crc32(purpose.encode())] + ([block] if blocks > 1 else [])
+    made = Stream(np.random.PCG64(entropy))
+    made.block, made.blocks = block, blocks
+    return made
 
 
 def pick(generator: np.random.Generator, shares: dict[str, float], size: int) -> np.ndarray:

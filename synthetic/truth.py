@@ -11,7 +11,8 @@
 - `events`, a row per prevention or relief duty: household_id, person_id, duty_date, application_date, duty,
   route, uprn, precursor_6_months.
 - `records`, a row per delivered record of a table that holds people: feed, table, key, person_id,
-  household_id.
+  household_id, errors (a bit mask; the file's metadata `errors` names the bits, the lowest first).
+- `<feed>_labels`, for feeds of free text: what its writer knows about each text.
 
 `key` is the record's natural key, its parts joined with "|" as text of the file. `precursor_6_months` is
 true if a rent or council tax arrears action, a safeguarding, abuse or mental-health event, or an earlier
@@ -21,7 +22,7 @@ months).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synthetic.dates import MISSING, OPEN, Days
-from synthetic.feeds.deliveries import TableRecords, WrittenFeed
 from synthetic.hazard import HORIZONS, ROUTES
 from synthetic.life_course import DUTIES, NO_DUTY
 from synthetic.names import read_names
@@ -40,64 +40,56 @@ from synthetic.world import World
 
 TRUTH_FILES = ("persons", "households", "residences", "hazard", "events", "records")
 _LEAD_DAYS = 182
+_ROW_GROUP = 1_000_000
 
 
-def write_truth(
-    folder: Path,
-    world: World,
-    feeds: Mapping[str, Mapping[str, TableRecords]],
-    written: Mapping[str, WrittenFeed],
-    precursors: tuple[np.ndarray, Days, Days],
-) -> dict[str, int]:
-    """Write the six files; return their row counts. `precursors` are household, day and last day that counts
-    of each trace.
+def write_truth(folder: Path, world: World, precursors: tuple[np.ndarray, Days, Days]) -> dict[str, int]:
+    """Write the files about the world; return their row counts. `precursors` are household, day and last day
+    that counts of each trace. The records are written as the feeds are made (see `production`).
     """
-    tables = {
-        "persons": _persons(world),
-        "households": _households(world),
-        "residences": _residences(world),
-        "hazard": _hazard(world),
-        "events": _events(world, precursors),
-        "records": _records(feeds, written),
-    }
+    people = np.unique(world.residences.person)
+    stays, months = len(world.residences), len(world.course.oracle.household)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
-    return {name: table.num_rows for name, table in tables.items()}
+    return {
+        "persons": _write(folder, "persons", len(people), lambda rows: _persons(world, people[rows])),
+        "households": _write_whole(folder, "households", _households(world)),
+        "residences": _write(folder, "residences", stays, lambda rows: _residences(world, rows)),
+        "hazard": _write(folder, "hazard", months, lambda rows: _hazard(world, rows)),
+        "events": _write_whole(folder, "events", _events(world, precursors)),
+    }
 
 
-def write_labels(
-    folder: Path, feed: str, tables: Mapping[str, TableRecords], written: WrittenFeed
-) -> dict[str, int]:
-    """Write what is known about a feed's texts as `<feed>_labels.parquet`; return the row count by file name.
+def _write(folder: Path, name: str, count: int, table_of: Callable[[slice], pa.Table]) -> int:
+    """Write `count` rows piece by piece, a row group each; return `count`."""
+    pieces = range(0, max(count, 1), _ROW_GROUP)
+    with pq.ParquetWriter(
+        folder / f"{name}.parquet", table_of(slice(0, 0)).schema, compression="zstd"
+    ) as file:
+        for start in pieces:
+            file.write_table(table_of(slice(start, min(start + _ROW_GROUP, count))))
+    return count
 
-    Labels with a column `key` are kept for delivered records alone.
-    """
-    counts = {}
-    for name, records in sorted(tables.items()):
-        if records.labels is None:
-            continue
-        labels = records.labels
-        if "key" in labels.column_names:
-            delivered = pa.array(records.key[written.delivered[name]], type=pa.string())
-            labels = labels.filter(pc.is_in(labels["key"], value_set=delivered))
-        folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(labels, folder / f"{feed}_labels.parquet", compression="zstd")
-        counts[f"{feed}_labels"] = labels.num_rows
-    return counts
+
+def _write_whole(folder: Path, name: str, table: pa.Table) -> int:
+    pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+    return int(table.num_rows)
 
 
 def person_ids(person: np.ndarray) -> pa.Array:
-    return pa.array(np.strings.add("P", np.strings.zfill(person.astype("U8"), 7)), type=pa.string())
+    return _ids("P", person)
 
 
 def household_ids(household: np.ndarray) -> pa.Array:
-    return pa.array(np.strings.add("H", np.strings.zfill(household.astype("U8"), 7)), type=pa.string())
+    return _ids("H", household)
 
 
-def _persons(world: World) -> pa.Table:
+def _ids(letter: str, number: np.ndarray) -> pa.Array:
+    text = pc.utf8_lpad(pa.array(number).cast(pa.string()), 7, "0")
+    return pc.binary_join_element_wise(letter, text, "")
+
+
+def _persons(world: World, rows: np.ndarray) -> pa.Table:
     people = world.course.people
-    rows = np.unique(world.residences.person)
     return pa.table(
         {
             "person_id": person_ids(rows),
@@ -137,31 +129,31 @@ def _households(world: World) -> pa.Table:
     )
 
 
-def _residences(world: World) -> pa.Table:
+def _residences(world: World, rows: slice) -> pa.Table:
     stays, properties = world.residences, world.properties
     return pa.table(
         {
-            "person_id": person_ids(stays.person),
-            "household_id": household_ids(stays.household),
-            "uprn": pa.array(properties.uprn[stays.property]),
-            "tenure": _names(TENURES, properties.tenure[stays.property]),
-            "role": _names(ROLES, stays.role),
-            "start_date": _days(stays.start),
-            "end_date": _days(stays.end),
+            "person_id": person_ids(stays.person[rows]),
+            "household_id": household_ids(stays.household[rows]),
+            "uprn": pa.array(properties.uprn[stays.property[rows]]),
+            "tenure": _names(TENURES, properties.tenure[stays.property[rows]]),
+            "role": _names(ROLES, stays.role[rows]),
+            "start_date": _days(stays.start[rows]),
+            "end_date": _days(stays.end[rows]),
         }
     )
 
 
-def _hazard(world: World) -> pa.Table:
+def _hazard(world: World, rows: slice) -> pa.Table:
     oracle, properties = world.course.oracle, world.properties
     columns = {
-        "household_id": household_ids(oracle.household),
-        "month": _days(world.course.month_starts[oracle.month]),
-        "uprn": pa.array(properties.uprn[oracle.property]),
-        "tenure": _names(TENURES, properties.tenure[oracle.property]),
+        "household_id": household_ids(oracle.household[rows]),
+        "month": _days(world.course.month_starts[oracle.month[rows]]),
+        "uprn": pa.array(properties.uprn[oracle.property[rows]]),
+        "tenure": _names(TENURES, properties.tenure[oracle.property[rows]]),
     }
     for number, horizon in enumerate(HORIZONS):
-        columns[f"probability_{horizon}"] = pa.array(oracle.probabilities[:, number])
+        columns[f"probability_{horizon}"] = pa.array(oracle.probabilities[rows, number])
     return pa.table(columns)
 
 
@@ -200,27 +192,6 @@ def _seen_before(
     cutoff = decided[event] - _LEAD_DAYS
     seen = (known_on[trace] <= cutoff) & (counts_until[trace] >= cutoff)
     return np.bincount(event[seen], minlength=len(household)) > 0
-
-
-def _records(feeds: Mapping[str, Mapping[str, TableRecords]], written: Mapping[str, WrittenFeed]) -> pa.Table:
-    tables = []
-    for feed, records_of in sorted(feeds.items()):
-        for name, records in sorted(records_of.items()):
-            if records.person is None or records.household is None:
-                continue
-            rows = np.flatnonzero(written[feed].delivered[name])
-            tables.append(
-                pa.table(
-                    {
-                        "feed": pa.array([feed] * len(rows), type=pa.string()),
-                        "table": pa.array([name] * len(rows), type=pa.string()),
-                        "key": pa.array(records.key[rows], type=pa.string()),
-                        "person_id": person_ids(records.person[rows]),
-                        "household_id": household_ids(records.household[rows]),
-                    }
-                )
-            )
-    return pa.concat_tables(tables)
 
 
 def _days(days: Days) -> pa.Array:

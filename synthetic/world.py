@@ -11,7 +11,7 @@ from synthetic.errors import error_weights
 from synthetic.life_course import LifeCourse
 from synthetic.properties import PRIVATE, Properties
 from synthetic.residences import Residences
-from synthetic.streams import stream
+from synthetic.streams import Stream, stream
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,12 @@ class World:
     seed: int
     first_day: int
     last_day: int
+    block: int = 0
+    blocks: int = 1
+    """Which part of the county this is (see `blocks`)."""
 
-    def stream(self, purpose: str) -> np.random.Generator:
-        return stream(self.seed, purpose)
+    def stream(self, purpose: str) -> Stream:
+        return stream(self.seed, purpose, self.block, self.blocks)
 
     def weights(self, person: np.ndarray, day: Days, stay: np.ndarray) -> np.ndarray:
         """How error-prone the registration of each person on `day` is; `stay` is the residence then (-1:

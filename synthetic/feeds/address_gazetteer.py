@@ -13,6 +13,7 @@ from synthetic.world import World
 
 RHYTHM = MONTH_START
 ALWAYS_FULL = False
+WHOLE = True
 
 
 def make_records(world: World) -> dict[str, TableRecords]:

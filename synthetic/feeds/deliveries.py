@@ -4,7 +4,9 @@ folders.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import filecmp
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -45,6 +47,7 @@ class TableRecords:
     system shows the version; `dropped_on` the day from which full files no longer hold it. `person`,
     `household` and `key` have one position per record (`key` parts joined with "|"). `labels`, if any, become
     `truth/<feed>_labels.parquet`; where they have a column `key`, only those of delivered records.
+    `errors`, one per record, are the bits of `synthetic.errors.ERRORS` that its registration and address bear.
     """
 
     columns: Mapping[str, Any]
@@ -55,6 +58,7 @@ class TableRecords:
     person: np.ndarray | None = None
     household: np.ndarray | None = None
     labels: pa.Table | None = None
+    errors: np.ndarray | None = None
 
 
 Document = Callable[[FeedContract, Mapping[str, TableRecords], Mapping[str, np.ndarray], Delivery], bytes]
@@ -72,7 +76,7 @@ Traces = tuple[np.ndarray, Days, Days]
 
 @dataclass(frozen=True)
 class WrittenFeed:
-    """What a feed wrote: counts, and for each table which records have been delivered."""
+    """What a feed wrote: counts, and for each table which records (of the last block) have been delivered."""
 
     deliveries: int
     files: int
@@ -145,28 +149,105 @@ def write_feed(
     deliveries: list[Delivery],
     document: Document | None = None,
 ) -> WrittenFeed:
-    """Write every file of every delivery into the feed's inbox. A file that is there already with the same
-    bytes is left alone.
+    """Write every file of every delivery into the feed's inbox, all records at once."""
+    files = FeedFiles(home, contract, deliveries)
+    delivered = files.append(tables, document)
+    return files.finish(delivered)
 
-    Tables of one file are written by `document`. Raises `KeyError` if a table lacks a column of its contract,
-    `ValueError` if several tables share a file and there is no `document`.
-    """
-    selections, delivered = {}, {}
-    for table in contract.tables:
-        selections[table.name], delivered[table.name] = _selections(tables[table.name], deliveries)
-    files = rows = size = 0
-    for shared in _files_of(contract):
-        bodies = (
-            _rendered(contract, shared[0], tables[shared[0].name], selections[shared[0].name])
-            if len(shared) == 1
-            else _documents(contract, shared, tables, selections, deliveries, document)
-        )
-        for number, (delivery, body) in enumerate(zip(deliveries, bodies, strict=True)):
-            folder = home.feed_inbox(contract.feed) / f"received={day_of(delivery.received)}"
-            _write(folder / _file_name(shared[0], delivery), body)
-            files, size = files + 1, size + len(body)
-            rows += sum(len(selections[table.name][number]) for table in shared)
-    return WrittenFeed(len(deliveries), files, rows, size, delivered)
+
+class FeedFiles:
+    """A feed's files in the making, block of records by block of records. The inbox sees whole files alone."""
+
+    def __init__(self, home: Home, contract: FeedContract, deliveries: list[Delivery]) -> None:
+        self.contract, self.deliveries = contract, deliveries
+        self.inbox = home.feed_inbox(contract.feed)
+        self.writing = writing_folder(home) / contract.feed
+        self.rows = 0
+        self._feet: dict[Path, bytes] = {}
+        shutil.rmtree(self.writing, ignore_errors=True)
+        self.writing.mkdir(parents=True)
+
+    def append(
+        self, tables: Mapping[str, TableRecords], document: Document | None = None
+    ) -> dict[str, np.ndarray]:
+        """Add records to every file that holds them; return which of them any delivery held, by table.
+
+        Tables of one file are written by `document`, which must be given all records at once. Raises `KeyError`
+        if a table lacks a column of its contract, `ValueError` if several tables share a file and there is no
+        `document`.
+        """
+        selections, delivered = {}, {}
+        for table in self.contract.tables:
+            selections[table.name], delivered[table.name] = _selections(tables[table.name], self.deliveries)
+            self.rows += sum(len(selected) for selected in selections[table.name])
+        for shared in _files_of(self.contract):
+            if len(shared) == 1:
+                self._append_lines(shared[0], tables[shared[0].name], selections[shared[0].name])
+            else:
+                self._write_documents(shared, tables, selections, document)
+        return delivered
+
+    def finish(self, delivered: Mapping[str, np.ndarray] | None = None) -> WrittenFeed:
+        """Put the files into the inbox. A file that is there already with the same bytes is left alone."""
+        size = 0
+        for part, foot in self._feet.items():
+            if foot:
+                with part.open("ab") as file:
+                    file.write(foot)
+            size += part.stat().st_size
+            path = self.inbox / part.parent.name / part.name
+            if path.exists() and filecmp.cmp(part, path, shallow=False):
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(path)
+        self.inbox.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.writing)
+        return WrittenFeed(len(self.deliveries), len(self._feet), self.rows, size, delivered or {})
+
+    def _append_lines(self, table: Table, records: TableRecords, selections: list[np.ndarray]) -> None:
+        lines = lines_of(table, records.columns)
+        head = head_of(table, records.columns, self.contract.feed)
+        for delivery, selected in zip(self.deliveries, selections, strict=True):
+            part = self._part(table, delivery)
+            new = part not in self._feet
+            if new:
+                self._feet[part] = foot_of(table, self.contract.feed)
+            if new or len(selected):
+                body = _encoded(lines.take(pa.array(selected)), table.format.encoding)
+                with part.open("ab") as file:
+                    file.write(head + body if new else body)
+
+    def _write_documents(
+        self,
+        shared: list[Table],
+        tables: Mapping[str, TableRecords],
+        selections: Mapping[str, list[np.ndarray]],
+        document: Document | None,
+    ) -> None:
+        if document is None:
+            names = ", ".join(table.name for table in shared)
+            raise ValueError(
+                f"{self.contract.feed}: tables {names} share a file; the feed's module needs `document`"
+            )
+        of = {table.name: tables[table.name] for table in shared}
+        for number, delivery in enumerate(self.deliveries):
+            part = self._part(shared[0], delivery)
+            if part in self._feet:
+                raise ValueError(f"{self.contract.feed}: a document is written once, with all its records")
+            part.write_bytes(
+                document(self.contract, of, {name: selections[name][number] for name in of}, delivery)
+            )
+            self._feet[part] = b""
+
+    def _part(self, table: Table, delivery: Delivery) -> Path:
+        folder = self.writing / f"received={day_of(delivery.received)}"
+        folder.mkdir(exist_ok=True)
+        return folder / _file_name(table, delivery)
+
+
+def writing_folder(home: Home) -> Path:
+    """Where files wait until they are whole; gone when the county is there."""
+    return home.truth / "writing"
 
 
 def _files_of(contract: FeedContract) -> list[list[Table]]:
@@ -175,31 +256,6 @@ def _files_of(contract: FeedContract) -> list[list[Table]]:
     for table in contract.tables:
         shared.setdefault(table.file_pattern.pattern, []).append(table)
     return list(shared.values())
-
-
-def _rendered(
-    contract: FeedContract, table: Table, records: TableRecords, selections: list[np.ndarray]
-) -> Iterator[bytes]:
-    lines = lines_of(table, records.columns)
-    head, foot = head_of(table, records.columns, contract.feed), foot_of(table, contract.feed)
-    for selected in selections:
-        yield head + _encoded(lines.take(pa.array(selected)), table.format.encoding) + foot
-
-
-def _documents(
-    contract: FeedContract,
-    shared: list[Table],
-    tables: Mapping[str, TableRecords],
-    selections: Mapping[str, list[np.ndarray]],
-    deliveries: list[Delivery],
-    document: Document | None,
-) -> Iterator[bytes]:
-    if document is None:
-        names = ", ".join(table.name for table in shared)
-        raise ValueError(f"{contract.feed}: tables {names} share a file; the feed's module needs `document`")
-    of = {table.name: tables[table.name] for table in shared}
-    for number, delivery in enumerate(deliveries):
-        yield document(contract, of, {name: selections[name][number] for name in of}, delivery)
 
 
 def _encoded(lines: pa.Array, encoding: str) -> bytes:
@@ -250,13 +306,6 @@ def _file_name(table: Table, delivery: Delivery) -> str:
     if not table.file_pattern.fullmatch(name):
         raise ValueError(f"{table.qualified_name}: cannot make a file name for the pattern {pattern}")
     return name
-
-
-def _write(path: Path, body: bytes) -> None:
-    if path.exists() and path.stat().st_size == len(body) and path.read_bytes() == body:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(body)
 
 
 def traces(household: np.ndarray | None, known_on: Days, days: int) -> Traces:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from lxml import etree
 
 from governance.contracts import Column, FeedContract, FileFormat, Table, read_contracts
 from stores.home import Home
-from synthetic.dates import OPEN, day_number, day_of
+from synthetic.blocks import POINTS_AT, arrange, block_of
+from synthetic.county import make_county
+from synthetic.dates import OPEN, day_number, day_of, month_starts
 from synthetic.feeds.deliveries import (
     FULL,
     TERMLY,
@@ -27,6 +31,10 @@ from synthetic.feeds.deliveries import (
     write_feed,
 )
 from synthetic.feeds.rendering import lines_of
+from synthetic.life_course import BURN_IN_MONTHS, live
+from synthetic.properties import make_properties
+from synthetic.residences import make_residences
+from synthetic.world import World
 
 FIRST = day_number(date(2024, 10, 1))
 LATEST = [Delivery(FIRST, FIRST + 1, FULL)]
@@ -177,3 +185,100 @@ def test_an_unknown_rhythm_is_refused() -> None:
     contract = read_contracts()["address_gazetteer"]
     with pytest.raises(ValueError, match="fortnightly"):
         schedule(contract, "fortnightly", date(2024, 10, 1), 2, date(2027, 1, 1), 1, always_full=True)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """900 households of the county, 18 months after the burn-in."""
+    starts = month_starts(date(2021, 10, 1), BURN_IN_MONTHS + 18)
+    first, last = int(starts[BURN_IN_MONTHS]), int(starts[-1])
+    properties = make_properties(900, 5, first, last)
+    course = live(properties, 900, starts, 5)
+    return World(properties, course, make_residences(course), 5, first, last)
+
+
+def test_blocks_hold_every_row_once_and_point_at_their_own(world: World) -> None:
+    arranged, blocks = arrange(world, 300)
+    assert blocks.count > 2
+    course, parts = arranged.course, [block_of(arranged, blocks, number) for number in range(blocks.count)]
+    assert sum(len(part.course.people) for part, _, _ in parts) == len(course.people)
+    for table in ("memberships", "spells", "cases", "arrears", "benefits", "in_need", "interventions"):
+        whole = len(getattr(course, table).household)
+        assert sum(len(getattr(part.course, table).household) for part, _, _ in parts) == whole
+    for part, _, first_person in parts:
+        people, made, stays = part.course.people, part.course.households, part.residences
+        assert (people.household[made.lead] < len(made.type)).all()
+        assert (stays.household == part.course.spells.household[stays.spell]).all()
+        assert (stays.property == part.course.spells.property[stays.spell]).all()
+        assert (np.diff(stays.person) >= 0).all()
+        rows = first_person + np.arange(len(people))
+        assert (people.nino == course.people.nino[rows]).all()
+
+
+def test_arranging_in_blocks_keeps_who_is_who(world: World) -> None:
+    arranged, _ = arrange(world, 300)
+
+    def facts(of: World) -> set[tuple[str, str, int, int, int]]:
+        people, stays, course = of.course.people, of.residences, of.course
+        lead = course.households.lead[stays.household]
+        return set(
+            zip(
+                people.nino[stays.person].tolist(), people.nino[lead].tolist(), stays.start.tolist(),
+                stays.property.tolist(), course.spells.start[stays.spell].tolist(), strict=True,
+            )
+        )  # fmt: skip
+
+    assert facts(arranged) == facts(world)
+    cases, before = arranged.course.cases, world.course.cases
+    nino = arranged.course.people.nino[cases.person]
+    assert sorted(nino.tolist()) == sorted(world.course.people.nino[before.person].tolist())
+    oracle, oracle_before = arranged.course.oracle, world.course.oracle
+    frailty = arranged.course.households.frailty[oracle.household]
+    assert (frailty == world.course.households.frailty[oracle_before.household]).all()
+
+
+def test_every_whole_number_in_the_world_is_known_to_be_a_position_or_not(world: World) -> None:
+    """A new field that points at people, households or spells must be named in `POINTS_AT`."""
+    numbers = {
+        "tenure", "type", "role", "origin", "ethnicity", "property", "reason", "month", "duty", "route", "kind",
+        "need", "outcome",
+    }  # fmt: skip
+    days = {
+        "date_of_birth", "surname_changed_on", "died_on", "join", "leave", "start", "end", "applied", "decided",
+        "offered", "ended", "day",
+    }  # fmt: skip
+    tables = [getattr(world.course, item.name) for item in fields(world.course)] + [world.residences]
+    unknown = {
+        item.name
+        for table in tables
+        if is_dataclass(table)
+        for item in fields(table)
+        if getattr(table, item.name).dtype.kind in "iu"
+    } - (numbers | days | POINTS_AT.keys())
+    assert unknown == set()
+
+
+def digests(home: Home) -> dict[str, str]:
+    return {
+        str(path.relative_to(home.root)): sha256(path.read_bytes()).hexdigest()
+        for path in sorted(home.root.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_county_is_the_same_bytes_with_one_worker_and_with_two(tmp_path: Path) -> None:
+    homes = [Home(tmp_path / name) for name in ("one", "two")]
+    for home, workers in zip(homes, (1, 2), strict=True):
+        make_county(home, households=400, months=3, workers=workers, block_households=250)
+    one, two = (digests(home) for home in homes)
+    assert len(one) > 30
+    assert one == two
+
+
+def test_a_county_of_many_blocks_has_no_reference_twice(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    make_county(home, households=500, months=2, block_households=200)
+    records = pq.read_table(home.truth / "records.parquet")
+    distinct = records.group_by(["feed", "table", "key"]).aggregate([])
+    assert records.num_rows == distinct.num_rows
+    assert not (home.truth / "writing").exists()
