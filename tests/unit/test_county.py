@@ -19,12 +19,14 @@ from lxml import etree
 
 from governance.contracts import FeedContract, Table, read_contracts
 from stores.home import Home
-from synthetic.county import CountyError, make_county
+from synthetic.county import CountyError, feed_modules, make_county
 
 FIRST_MONTH, MONTHS = date(2024, 10, 1), 8
 CONTRACTS = read_contracts()
 TABLES = [(contract, table) for contract in CONTRACTS.values() for table in contract.tables]
 TABLE_NAMES = [table.qualified_name for _, table in TABLES]
+RARE = {"children_in_need__child_protection_plans", "school_census__exclusions"}
+"""Tables that hold few rows in so small a county."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,8 @@ def test_every_file_keeps_its_contract_but_for_a_few_broken_rows(
         assert len(set(keys)) == len(keys), "primary keys are unique within a delivery"
         rows += len(file.rows)
         broken += sum(bool(broken_rules(row, contract, table)) for row in file.rows)
-    assert rows > 100
-    assert broken / rows < 0.01
+    assert rows > 100 or table.qualified_name in RARE
+    assert broken <= max(1, 0.01 * rows)
 
 
 @pytest.mark.parametrize(("contract", "table"), TABLES, ids=TABLE_NAMES)
@@ -133,8 +135,7 @@ def test_the_first_delivery_and_the_first_of_april_are_full(
     full = {file.delivery_date for file in files if file.kind == "full"}
     aprils = [file.delivery_date for file in files if file.delivery_date.month == 4]
     assert files[0].delivery_date in full
-    assert min(aprils) in full
-    if contract.feed in ("homelessness_cases", "adult_social_care"):
+    if feed_modules()[contract.feed][1].ALWAYS_FULL:
         assert len(full) == len(files)
     else:
         assert full == {files[0].delivery_date, min(aprils)}

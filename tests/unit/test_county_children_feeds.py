@@ -1,0 +1,162 @@
+"""Children in need, early help and the school census: what the three partners' files say of the county's children."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from governance.contracts import read_contracts
+from stores.home import Home
+from synthetic.county import FIRST_MONTH
+from synthetic.dates import add_months, month_starts
+from synthetic.feeds import early_help
+from synthetic.feeds.deliveries import TableRecords, schedule, write_feed
+from synthetic.life_course import BURN_IN_MONTHS, live
+from synthetic.properties import make_properties
+from synthetic.residences import make_residences
+from synthetic.world import World
+
+CONTRACTS = read_contracts()
+HOUSEHOLDS, MONTHS = 3000, 12
+END = add_months(FIRST_MONTH, MONTHS)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    starts = month_starts(add_months(FIRST_MONTH, -BURN_IN_MONTHS), BURN_IN_MONTHS + MONTHS)
+    first_day, last_day = int(starts[BURN_IN_MONTHS]), int(starts[-1])
+    properties = make_properties(HOUSEHOLDS, 1, first_day, last_day)
+    course = live(properties, HOUSEHOLDS, starts, 1)
+    return World(properties, course, make_residences(course), 1, first_day, last_day)
+
+
+@pytest.fixture(scope="module")
+def helped(world: World) -> dict[str, TableRecords]:
+    return early_help.make_records(world)
+
+
+def days(texts: np.ndarray) -> np.ndarray:
+    """Days since 1970 of dates written either way; the smallest number where there is none."""
+    slashed = np.strings.find(texts, "/") > 0
+    parts = np.array([text.split("/")[::-1] if "/" in text else ["", "", ""] for text in texts.tolist()])
+    iso = np.where(slashed, ["-".join(part) for part in parts.tolist()], texts)
+    return (
+        np.where(iso == "", np.datetime64("NaT"), iso.astype("datetime64[D]"))
+        .astype("datetime64[D]")
+        .astype(np.int64)
+    )
+
+
+def people_of(records: TableRecords) -> np.ndarray:
+    assert records.person is not None
+    return records.person[records.record]
+
+
+def last_versions(records: TableRecords) -> np.ndarray:
+    """The positions of each record's last version."""
+    return np.flatnonzero(np.append(records.record[1:] != records.record[:-1], True))
+
+
+def test_contacts_for_domestic_abuse_are_about_homes_where_it_happens(
+    world: World, helped: dict[str, TableRecords]
+) -> None:
+    contacts = helped["contacts"]
+    assert contacts.household is not None
+    rows = last_versions(contacts)
+    abuse = contacts.columns["ContactReason"][rows] == "DOMESTIC_ABUSE"
+    told = contacts.household[contacts.record[rows]][abuse]
+    assert len(told) > 30
+    assert np.isin(told, world.course.abuse.household).mean() > 0.6
+    assert (
+        np.isin(contacts.household[contacts.record[rows]][~abuse], world.course.abuse.household).mean() < 0.3
+    )
+
+
+def test_most_children_in_need_came_through_a_contact_of_the_days_before(
+    world: World, helped: dict[str, TableRecords]
+) -> None:
+    contacts, needs = helped["contacts"], world.course.in_need
+    rows = last_versions(contacts)
+    seen = {
+        (person, day)
+        for person, day in zip(
+            people_of(contacts)[rows].tolist(),
+            days(contacts.columns["ContactDate"][rows]).tolist(),
+            strict=True,
+        )
+    }
+    recent = np.flatnonzero((needs.start > world.first_day - 600) & (needs.start < world.last_day))
+    through = [
+        any((person, start - lag) in seen for lag in range(6))
+        for person, start in zip(needs.person[recent].tolist(), needs.start[recent].tolist(), strict=True)
+    ]
+    assert len(through) > 20
+    assert 0.65 < np.mean(through) < 0.95
+
+
+def test_parents_stand_beside_their_children(world: World, helped: dict[str, TableRecords]) -> None:
+    born = world.course.people.date_of_birth
+    for table, column in (("contacts", "ContactDate"), ("episodes", "StartDate")):
+        records = helped[table]
+        rows = last_versions(records)
+        parent = records.columns["PersonRole"][rows] == "PARENT_CARER"
+        age = (days(records.columns[column][rows]) - born[people_of(records)[rows]]) / 365.25
+        assert 0.1 < parent.mean() < 0.6
+        assert (age[parent] >= 17.9).all()
+        assert (age[~parent] < 18.2).all()
+
+
+def test_young_people_are_in_youth_justice_for_offending_only(helped: dict[str, TableRecords]) -> None:
+    episodes = helped["episodes"]
+    justice = episodes.columns["Service"] == "YOUTH_JUSTICE"
+    assert 0 < justice.mean() < 0.3
+    assert (episodes.columns["PrimaryReason"][justice] == "OFFENDING").all()
+    assert (episodes.columns["PrimaryReason"][~justice] != "OFFENDING").all()
+    assert (episodes.columns["PersonRole"][justice] == "CHILD").all()
+
+
+def test_no_early_help_record_is_known_before_it_happened(helped: dict[str, TableRecords]) -> None:
+    for table, column in (("contacts", "ContactDate"), ("episodes", "StartDate")):
+        records = helped[table]
+        lag = records.known_on - days(records.columns[column])
+        assert (lag >= 0).all()
+        first = np.append(True, records.record[1:] != records.record[:-1])
+        assert lag[first].max() <= 14
+
+
+def test_early_help_lacks_birth_dates_and_addresses_as_often_as_written(
+    helped: dict[str, TableRecords],
+) -> None:
+    columns = {
+        name: np.concatenate([helped[table].columns[name][last_versions(helped[table])] for table in helped])
+        for name in ("DateOfBirth", "Postcode")
+    }
+    assert (columns["DateOfBirth"] == "").mean() == pytest.approx(0.03, abs=0.02)
+    assert (columns["Postcode"] == "").mean() == pytest.approx(0.03, abs=0.02)
+
+
+def test_early_help_holds_some_people_twice(helped: dict[str, TableRecords]) -> None:
+    person = np.concatenate([people_of(records) for records in helped.values()])
+    held_as = np.concatenate([records.columns["PersonID"] for records in helped.values()])
+    pairs = np.unique(np.stack([person.astype("U9"), held_as]), axis=1)
+    people, ids = np.unique(pairs[0], return_counts=True)
+    assert 0.005 < (ids > 1).mean() < 0.05
+    assert len(np.unique(held_as)) == ids.sum()
+    assert len(people) > 100
+
+
+def test_early_help_files_are_separated_by_semicolons_behind_a_byte_order_mark(
+    tmp_path: Path, helped: dict[str, TableRecords]
+) -> None:
+    contract = CONTRACTS["early_help"]
+    deliveries = schedule(contract, early_help.RHYTHM, FIRST_MONTH, MONTHS, END, 1, always_full=True)
+    written = write_feed(Home(tmp_path), contract, helped, deliveries)
+    assert written.files == 2 * len(deliveries)
+    for path in Home(tmp_path).feed_inbox("early_help").glob("received=*/*"):
+        body = path.read_bytes()
+        assert body.startswith(b"\xef\xbb\xbf")
+        lines = body.decode("utf-8-sig").splitlines()
+        assert {line.count(";") for line in lines} == {lines[0].count(";")}
+        assert path.name.endswith("_full.csv")
