@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
+from doorstep import county_report
 from doorstep.console import AsJson, console, print_json, progress
 from stores.home import Home
 
 app = typer.Typer(help="A synthetic county with known truth, as partners' files.", no_args_is_help=True)
 
 FIRST_MONTH = "2024-10-01"
+
+
+app.command("report")(county_report.report)
 
 
 @app.callback()
