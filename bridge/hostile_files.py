@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from bridge.problems import Problem
-from governance.contracts import FeedContract, Table
+from governance.contracts import CSV, FIXED_WIDTH, JSONL, XML, FeedContract, FileFormat, Table
 
 # Ten times the full council tax file of a county of 700,000 households (about 25 MB).
 MAXIMUM_FILE_BYTES = 256 << 20
@@ -21,6 +23,9 @@ MAXIMUM_FILE_BYTES = 256 << 20
 MAXIMUM_LINE_BYTES = 1 << 20
 # The longest honest field, an address in one line with notes, is some hundred characters.
 MAXIMUM_FIELD_CHARACTERS = 10_000
+# An XML file is taken apart tag by tag, at about a hundred bytes of memory each. The cases of a county of 700,000
+# households in three years are a million tags.
+MAXIMUM_TAGS = 6_000_000
 # A stray NUL spoils its row; one byte in a hundred is a binary file or UTF-16.
 MAXIMUM_NUL_SHARE = 0.01
 
@@ -37,6 +42,7 @@ _MAGIC = (
 )
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _DOCTYPE = b"<!DOCTYPE"
+_SPOKEN = {CSV: "CSV", FIXED_WIDTH: "fixed width text", JSONL: "JSON lines", XML: "XML"}
 
 
 class RefusedFileError(Exception):
@@ -53,6 +59,7 @@ class _Scan:
 
     total: int = 0
     nuls: int = 0
+    tags: int = 0
     line: int = 1
     line_bytes: int = 0
     longest_line: int = 0
@@ -82,10 +89,11 @@ def look_at(path: Path, contract: FeedContract, table: Table) -> FirstLook:
             f"a file holds at most {MAXIMUM_FILE_BYTES >> 20} MiB, this one {size >> 20}",
             "Send it in several deliveries of changes, or check whether the export went wrong.",
         )
-    is_csv = table.format.format == "csv"
-    scan = _scan(path, table.format.encoding, stop_at_long_line=is_csv)
-    kind = table.format.format.upper()
-    if not scan.first.strip(b"\xef\xbb\xbf \t\r\n"):
+    written = table.format.format
+    is_csv, by_line = written == CSV, written != XML
+    scan = _scan(path, table.format.encoding, stop_at_long_line=by_line)
+    kind = _SPOKEN[written]
+    if not scan.first.strip(b"\xef\xbb\xbf \t\r\n") and written in (CSV, XML):
         raise refuse(
             "the file is empty",
             "Export it again; a delivery without rows still holds its header."
@@ -104,20 +112,27 @@ def look_at(path: Path, contract: FeedContract, table: Table) -> FirstLook:
         raise refuse(
             f"not {kind}: it is full of NUL bytes, so a binary file or UTF-16", f"Export it as {kind} text."
         )
-    if is_csv and scan.first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        raise refuse("not CSV: it begins like HTML or XML, perhaps an error page", "Export the data as CSV.")
-    if is_csv and scan.longest_line > MAXIMUM_LINE_BYTES:
+    if by_line and scan.first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise refuse(
+            f"not {kind}: it begins like HTML or XML, perhaps an error page", f"Export the data as {kind}."
+        )
+    if by_line and scan.longest_line > MAXIMUM_LINE_BYTES:
         raise refuse(
             f"a line holds at most {MAXIMUM_LINE_BYTES >> 10} KiB",
             "Look for a quotation mark that is never closed, or a field that is far too long.",
-            _row(scan.longest_line_at, is_csv),
+            _row(scan.longest_line_at, written),
         )
-    if scan.has_doctype:
+    if written == XML and scan.has_doctype:
         raise refuse(
             "XML with a DOCTYPE is not read: its entities can expand without end, or fetch files",
             "Export it without a DOCTYPE.",
         )
-    _refuse_wrong_encoding(scan, contract, table.format.encoding, is_csv, refuse)
+    if written == XML and scan.tags > MAXIMUM_TAGS:
+        raise refuse(
+            f"an XML file holds at most {MAXIMUM_TAGS:,} tags, this one {scan.tags:,}",
+            "Send it in several deliveries of changes, or check whether the export went wrong.",
+        )
+    _refuse_wrong_encoding(scan, contract, table.format, refuse)
     return FirstLook(has_nul=scan.nuls > 0, longest_line=scan.longest_line)
 
 
@@ -127,15 +142,16 @@ def _refusal(name: str, table: str, rule: str, remedy: str, row: int | None = No
 
 
 def _refuse_wrong_encoding(
-    scan: _Scan, contract: FeedContract, encoding: str, is_csv: bool, refuse: Callable[..., RefusedFileError]
+    scan: _Scan, contract: FeedContract, written: FileFormat, refuse: Callable[..., RefusedFileError]
 ) -> None:
+    encoding = written.encoding
     remedy = f"Export it as {encoding}, or change `encoding` in {contract.path.name}."
     if scan.undecodable_line is not None:
         guess = "UTF-8" if scan.valid_utf8 else "cp1252 or another 8-bit encoding"
         raise refuse(
             f"the contract says {encoding}, but the bytes are not; they look like {guess}",
             remedy,
-            _row(scan.undecodable_line, is_csv),
+            _row(scan.undecodable_line, written.format),
         )
     # UTF-8 read as an 8-bit encoding never fails, it only spoils every name with an accent.
     # The other way round is as good as impossible: 8-bit text is almost never valid UTF-8 by chance.
@@ -147,15 +163,21 @@ def _is_utf8(encoding: str) -> bool:
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
 
 
-def _row(line: int, is_csv: bool) -> int | None:
-    """Return the data row of a physical line: a CSV's first line is its header."""
-    return (line - 1 or None) if is_csv else None
+def _row(line: int, written: str) -> int | None:
+    """Return the data row of a physical line: a CSV's first line is its header, and XML has no rows in lines."""
+    match written:
+        case "csv":
+            return line - 1 or None
+        case "xml":
+            return None
+        case _:
+            return line
 
 
 def _scan(path: Path, encoding: str, *, stop_at_long_line: bool) -> _Scan:
     scan = _Scan()
     declared = codecs.getincrementaldecoder("utf-8" if _is_utf8(encoding) else encoding)("strict")
-    as_utf8 = codecs.getincrementaldecoder("utf-8")("strict")
+    as_utf8 = declared if _is_utf8(encoding) else codecs.getincrementaldecoder("utf-8")("strict")
     with path.open("rb") as handle:
         while True:
             piece = handle.read(PIECE_BYTES)
@@ -166,7 +188,8 @@ def _scan(path: Path, encoding: str, *, stop_at_long_line: bool) -> _Scan:
                 break
             scan.total += len(piece)
             scan.nuls += piece.count(b"\0")
-            scan.has_doctype |= _DOCTYPE in (scan.tail + piece).upper()
+            scan.tags += piece.count(b"<")
+            scan.has_doctype |= _DOCTYPE in scan.tail + piece
             scan.tail = piece[-len(_DOCTYPE) :]
             _scan_lines(scan, piece)
             if stop_at_long_line and scan.longest_line > MAXIMUM_LINE_BYTES:
@@ -178,6 +201,8 @@ def _scan_text(
     scan: _Scan, piece: bytes, declared: codecs.IncrementalDecoder, as_utf8: codecs.IncrementalDecoder
 ) -> None:
     """Try the piece as the contract's encoding and as UTF-8. An empty piece ends the text."""
+    if piece.isascii() and piece and not declared.getstate()[0] and not as_utf8.getstate()[0]:
+        return
     scan.all_ascii = scan.all_ascii and piece.isascii()
     if scan.undecodable_line is None:
         try:
@@ -185,7 +210,8 @@ def _scan_text(
         except UnicodeDecodeError as error:
             # `error.object` may begin with bytes kept from the piece before; those hold no line break.
             scan.undecodable_line = scan.line + error.object[: error.start].count(b"\n")
-    if scan.valid_utf8:
+            scan.valid_utf8 = scan.valid_utf8 and as_utf8 is not declared
+    if scan.valid_utf8 and as_utf8 is not declared:
         try:
             as_utf8.decode(piece, final=not piece)
         except UnicodeDecodeError:
@@ -193,11 +219,12 @@ def _scan_text(
 
 
 def _scan_lines(scan: _Scan, piece: bytes) -> None:
-    lines = piece.split(b"\n")
-    for position, text in enumerate(lines):
-        if position:
-            scan.line += 1
-            scan.line_bytes = 0
-        scan.line_bytes += len(text)
-        if scan.line_bytes > scan.longest_line:
-            scan.longest_line, scan.longest_line_at = scan.line_bytes, scan.line
+    """Measure the lines of the piece: each ends at a line break, the last one perhaps in a later piece."""
+    breaks = np.flatnonzero(np.frombuffer(piece, np.uint8) == ord("\n"))
+    # A line's length is the distance between its breaks; the first began in an earlier piece.
+    lengths = np.diff(breaks, prepend=-1 - scan.line_bytes, append=len(piece)) - 1
+    longest = int(np.argmax(lengths))
+    if lengths[longest] > scan.longest_line:
+        scan.longest_line, scan.longest_line_at = int(lengths[longest]), scan.line + longest
+    scan.line += len(breaks)
+    scan.line_bytes = int(lengths[-1])

@@ -1,7 +1,7 @@
 """The inbox: files that partners drop become deliveries in the ledger.
 
-A delivery is what one partner system says on one day: one file per table of the contract, all of the same
-delivery date and kind. `inbox/<feed>/received=YYYY-MM-DD/` says when files reached the council; a file
+A delivery is what one partner system says on one day: one file per table of the contract (or one for several),
+all of the same delivery date and kind. `inbox/<feed>/received=YYYY-MM-DD/` says when files reached the council; a file
 straight in `inbox/<feed>/` is received on the night that first sees it. Each landing makes a delivery of what
 had come by then, so a part that comes late, or comes again, is joined to the parts before it, and the outcome
 hangs on the landings alone, not on the nights on which anybody looked.
@@ -243,7 +243,15 @@ def _assemble(
     for received, group in sorted(landings):
         arrived = [file for file in groups[group] if file.received_date <= received]
         arrived.sort(key=lambda file: (file.received_date, file.path))
-        yield _delivery(contracts[group[0]], key, {file.table: file for file in arrived}, received, night)
+        contract = contracts[group[0]]
+        parts = {table: file for file in arrived for table in _tables_in(contract, file)}
+        yield _delivery(contract, key, parts, received, night)
+
+
+def _tables_in(contract: FeedContract, file: InboxFile) -> list[str]:
+    """Return the names of the tables that are read from `file`: those with its file pattern."""
+    pattern = contract.table(file.table).file_pattern
+    return [table.name for table in contract.tables if table.file_pattern == pattern]
 
 
 def _delivery(
@@ -402,4 +410,4 @@ class _Register:
 
 
 def _note(delivery: Delivery, rule: str, remedy: str) -> Problem:
-    return Problem(", ".join(file.path for file in delivery.files), rule, remedy)
+    return Problem(", ".join(delivery.paths), rule, remedy)

@@ -32,7 +32,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class DeliveryFile:
-    """One part of a delivery: the file of one of the contract's tables. `path` is relative to the inbox."""
+    """One part of a delivery: the file that holds one of the contract's tables. `path` is relative to the inbox."""
 
     table: str
     path: str
@@ -63,13 +63,21 @@ class Delivery:
     registered_on: date
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """The files in the inbox, each once: one file may hold several tables."""
+        return tuple(dict.fromkeys(file.path for file in self.files))
+
+    @property
     def bytes(self) -> int:
-        return sum(file.bytes for file in self.files)
+        return sum({file.path: file.bytes for file in self.files}.values())
 
 
 @dataclass(frozen=True)
 class InboxFile:
-    """One file in the inbox whose name fits a contract, as last seen. `content_mac` is empty until read."""
+    """One file in the inbox whose name fits a contract, as last seen. `content_mac` is empty until read.
+
+    `table` is the first of the contract's tables that are read from it.
+    """
 
     path: str
     bytes: int

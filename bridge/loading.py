@@ -21,7 +21,7 @@ from bridge.hostile_files import RefusedFileError
 from bridge.inbox import content_key, content_mac
 from bridge.ledger import CHECKED, REFUSED, REGISTERED, Delivery, DeliveryFile, deliveries, writing
 from bridge.parsed_file import ROW_NUMBER, ParsedFile, text_schema
-from bridge.parsing import parse_file
+from bridge.parsing import parse_tables
 from bridge.problems import Problem, row_problem, told
 from bridge.quarantine import QUARANTINED_ROWS, drop_refused, keep_refused, quarantine_rows
 from bridge.typed_columns import DUCKDB_TYPES, typed_columns
@@ -213,18 +213,20 @@ def _parse(zone: CouncilZone, load: _Load) -> None:
     """Read every file of the batch; a file that cannot be taken refuses its delivery."""
     key = content_key(zone)
     for delivery in load.batch:
-        for file in delivery.files:
-            table = load.contract.table(file.table)
+        for path in delivery.paths:
+            files = [file for file in delivery.files if file.path == path]
+            tables = [load.contract.table(file.table) for file in files]
             try:
-                _refuse_if_replaced(zone, key, file)
-                parsed = parse_file(zone.home.inbox / file.path, load.contract, table)
+                _refuse_if_replaced(zone, key, files[0])
+                parsed = parse_tables(zone.home.inbox / path, load.contract, tables)
             except RefusedFileError as refusal:
                 load.refused.add(delivery.delivery_id)
-                load.problems[delivery.delivery_id].append(replace(refusal.problem, file=file.path))
-            else:
-                load.parsed[delivery.delivery_id, table.name] = parsed
+                load.problems[delivery.delivery_id].append(replace(refusal.problem, file=path))
+                continue
+            for table in tables:
+                load.parsed[delivery.delivery_id, table.name] = parsed[table.name]
                 load.problems[delivery.delivery_id] += [
-                    replace(remark, file=file.path) for remark in parsed.remarks
+                    replace(remark, file=path) for remark in parsed[table.name].remarks
                 ]
 
 

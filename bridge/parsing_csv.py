@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import difflib
 import io
@@ -14,38 +13,41 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from bridge.file_text import utf8_text
 from bridge.hostile_files import MAXIMUM_FIELD_CHARACTERS, MAXIMUM_LINE_BYTES, FirstLook, RefusedFileError
-from bridge.parsed_file import ROW_NUMBER, ParsedFile, UnreadableRow, text_schema
+from bridge.parsed_file import ParsedFile, UnreadableRow, absent_remarks, text_schema, unheld_columns
+from bridge.poisoned_rows import without_poisoned_rows
 from bridge.problems import Problem
 from governance.contracts import FeedContract, Table
 
 # Delimiters that exports use; only to say which one a file seems to have.
 USUAL_DELIMITERS = {",": "a comma", ";": "a semicolon", "|": "a bar", "\t": "a tab"}
 
-NUL_RULE = ("no NUL bytes in a field", "Take the NUL byte out of the record and send it again.")
-LENGTH_RULE = (
-    f"a field holds at most {MAXIMUM_FIELD_CHARACTERS} characters",
-    "Shorten the field, or look for a quotation mark that is never closed.",
-)
 
-
-def parse_csv(path: Path, contract: FeedContract, table: Table, look: FirstLook) -> ParsedFile:
-    """Read a CSV file with a header. Raises `RefusedFileError`."""
-    text = _as_utf8(path.read_bytes(), table.format.encoding)
+def parse_csv(
+    path: Path, contract: FeedContract, tables: Sequence[Table], look: FirstLook
+) -> dict[str, ParsedFile]:
+    """Read a CSV file of one table, with a header. Raises `RefusedFileError`."""
+    (table,) = tables
+    text = utf8_text(path, table.format.encoding).lstrip(b"\r\n")
     header, body = _header(text, path.name, contract, table)
     positions, remarks = _positions(header, path.name, contract, table)
     rows, unreadable = _rows(body, len(header), positions, path.name, table)
     if look.has_nul or look.longest_line > MAXIMUM_FIELD_CHARACTERS:
-        rows, poisoned = _without_poisoned_rows(rows)
+        rows, poisoned = without_poisoned_rows(rows)
         unreadable = sorted([*unreadable, *poisoned], key=lambda row: row.row_number)
-    return ParsedFile(table.name, path.name, rows, tuple(unreadable), tuple(remarks))
-
-
-def _as_utf8(content: bytes, encoding: str) -> bytes:
-    """Return the text as UTF-8 without a byte order mark or leading blank lines. (It was checked.)"""
-    if not content.isascii() and codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
-        content = content.decode(encoding).encode()
-    return content.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    absent = unheld_columns(table, set(positions))
+    remarks += absent_remarks(path.name, table, absent)
+    parsed = ParsedFile(
+        table.name,
+        path.name,
+        rows,
+        tuple(unreadable),
+        tuple(remarks),
+        new_columns=len(set(range(len(header))) - set(positions.values())),
+        absent_columns=absent,
+    )
+    return {table.name: parsed}
 
 
 def _header(text: bytes, name: str, contract: FeedContract, table: Table) -> tuple[list[str], bytes]:
@@ -216,20 +218,3 @@ def _row_numbers(read: int, broken: Sequence[int]) -> pa.Array:
     if not broken:
         return numbers
     return numbers.filter(pc.invert(pc.is_in(numbers, value_set=pa.array(broken, pa.int64()))))
-
-
-def _without_poisoned_rows(rows: pa.Table) -> tuple[pa.Table, list[UnreadableRow]]:
-    """Set rows aside that hold a NUL byte or a field that is far too long."""
-    nul = too_long = pa.array([False] * rows.num_rows, pa.bool_())
-    for name in rows.column_names[1:]:
-        texts = pc.fill_null(rows.column(name), "").combine_chunks()
-        nul = pc.or_(nul, pc.match_substring(texts, "\0"))
-        too_long = pc.or_(too_long, pc.greater(pc.utf8_length(texts), MAXIMUM_FIELD_CHARACTERS))
-    poisoned = []
-    for mask, (rule, remedy) in ((nul, NUL_RULE), (pc.and_not(too_long, nul), LENGTH_RULE)):
-        for row in rows.filter(mask).to_pylist():
-            number = row.pop(ROW_NUMBER)
-            # A field that is far too long is cut off: quarantine is no place for an attack either.
-            raw = {name: text and text[:MAXIMUM_FIELD_CHARACTERS] for name, text in row.items()}
-            poisoned.append(UnreadableRow(number, rule, remedy, raw))
-    return rows.filter(pc.invert(pc.or_(nul, too_long))), poisoned

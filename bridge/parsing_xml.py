@@ -1,100 +1,199 @@
-"""XML read row element by row element: no entities, no DTD, no network, never the whole tree in memory."""
+"""XML by the paths of the contract: row elements become rows, whatever is below or above them columns.
+
+One file may hold several tables: it is read once. No entities, no DTD, no network.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-from lxml import etree
+import pyarrow.compute as pc
 
-from bridge.hostile_files import MAXIMUM_FIELD_CHARACTERS, FirstLook, RefusedFileError
-from bridge.parsed_file import ParsedFile, UnreadableRow, text_schema
-from bridge.parsing_csv import LENGTH_RULE
+from bridge.file_text import utf8_text
+from bridge.hostile_files import FirstLook, RefusedFileError
+from bridge.parsed_file import ParsedFile, missing_in_all, text_schema, unheld_columns
+from bridge.poisoned_rows import without_poisoned_rows
 from bridge.problems import Problem
-from governance.contracts import FeedContract, Table
+from bridge.xml_columns import (
+    JOINER,
+    Document,
+    Integers,
+    XmlError,
+    attribute,
+    check_well_formed,
+    read_texts,
+    take_apart,
+)
+from bridge.xml_columns import Path as ElementPath
+from governance.contracts import PARENT_STEP, FeedContract, Table
+
+SEPARATOR = "/"
+ATTRIBUTE = "@"
 
 
-def parse_xml(path: Path, contract: FeedContract, table: Table, _look: FirstLook) -> ParsedFile:
-    """Read an XML file whose rows are `table.row_element`, each column a path below it.
+def parse_xml(
+    path: Path, contract: FeedContract, tables: Sequence[Table], _look: FirstLook
+) -> dict[str, ParsedFile]:
+    """Read an XML file. The rows of each table are its `row_element`, wherever they stand (not inside each other).
 
-    Raises `RefusedFileError`.
+    A column's path goes down from the row (`Applicant/Surname`), up (`../ChildIdentifiers/UPN`), or to an
+    attribute (`Applicant/@id`). An element that is repeated is joined with ";". Raises `RefusedFileError`.
     """
-    places = {column.physical_name: column.name for column in table.columns}
-    columns: dict[str, list[str | None]] = {column.name: [] for column in table.columns}
-    numbers: list[int] = []
-    unreadable: list[UnreadableRow] = []
-    unknown: set[str] = set()
-    seen: set[str] = set()
-    rows = 0
+    # By the contract's encoding, whatever the file says of itself: that is what the first look checked.
+    text = utf8_text(path, tables[0].format.encoding)
     try:
-        for fields in _row_elements(path, table):
-            rows += 1
-            seen |= set(fields)
-            unknown |= set(fields) - set(places)
-            known = {places[place]: text for place, text in fields.items() if place in places}
-            if any(len(text) > MAXIMUM_FIELD_CHARACTERS for text in known.values()):
-                shortened = {name: text[:MAXIMUM_FIELD_CHARACTERS] for name, text in known.items()}
-                unreadable.append(UnreadableRow(rows, *LENGTH_RULE, shortened))
-                continue
-            numbers.append(rows)
-            for name, texts in columns.items():
-                texts.append(known.get(name))
-    except etree.XMLSyntaxError as error:
-        raise RefusedFileError(_broken_xml(path.name, table, rows, error)) from None
-    if rows:
-        _refuse_missing_columns(path.name, table, seen)
-    remarks = [_dropped(path.name, contract, table, sorted(unknown))] if unknown else []
-    arrays = [pa.array(numbers, pa.int64()), *(pa.array(texts, pa.string()) for texts in columns.values())]
+        check_well_formed(text)
+        document = take_apart(text)
+    except XmlError as error:
+        raise RefusedFileError(_broken_xml(path.name, tables[0], text, error)) from None
+    layouts = [_Layout.of(document, table) for table in tables]
+    known = {place for layout in layouts for place in layout.places}
+    return {
+        layout.table.name: _table(path.name, contract, document, layout, known, layouts) for layout in layouts
+    }
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a column is: how many elements up from the row, then the path down, then an attribute if any."""
+
+    up: int
+    down: ElementPath
+    attribute: str | None
+
+    @classmethod
+    def read(cls, physical_name: str) -> _Place:
+        up = 0
+        while physical_name.startswith(PARENT_STEP):
+            up, physical_name = up + 1, physical_name.removeprefix(PARENT_STEP)
+        steps = physical_name.split(SEPARATOR)
+        name = steps.pop().removeprefix(ATTRIBUTE) if steps[-1].startswith(ATTRIBUTE) else None
+        return cls(up, tuple(steps), name)
+
+    def below(self, row: ElementPath) -> ElementPath:
+        """Return the path from the root for a row element at path `row`."""
+        return (*(row[: -self.up] if self.up else row), *self.down)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The rows of one table in a document, and where its columns are. `places` are paths from the root."""
+
+    table: Table
+    rows: Integers
+    row_paths: tuple[ElementPath, ...]
+    columns: Mapping[str, _Place]
+    places: frozenset[ElementPath]
+
+    @classmethod
+    def of(cls, document: Document, table: Table) -> _Layout:
+        # The outermost row elements: one inside another is no row of its own.
+        row_paths = tuple(
+            path
+            for path in document.names
+            if path[-1] == table.row_element and table.row_element not in path[:-1]
+        )
+        columns = {column.name: _Place.read(column.physical_name) for column in table.columns}
+        places = frozenset(place.below(row) for place in columns.values() for row in row_paths)
+        return cls(table, document.of_paths(row_paths), row_paths, columns, places)
+
+
+def _table(
+    name: str,
+    contract: FeedContract,
+    document: Document,
+    layout: _Layout,
+    known: set[ElementPath],
+    layouts: Sequence[_Layout],
+) -> ParsedFile:
+    table, count = layout.table, len(layout.rows)
+    columns = {column: _column(document, layout, place) for column, place in layout.columns.items()}
+    held = {column for column, texts in columns.items() if texts.null_count < count}
+    if count:
+        missing_in_all(name, table, held, str(table.row_element))
+    numbers = pa.array(np.arange(1, count + 1), pa.int64())
+    rows, poisoned = without_poisoned_rows(pa.table([numbers, *columns.values()], schema=text_schema(table)))
+    unknown = sorted(set(_unknown(document, layout, known, layouts)))
+    remarks = [_dropped(name, contract, table, unknown)] if unknown else []
     return ParsedFile(
-        table.name, path.name, pa.table(arrays, schema=text_schema(table)), tuple(unreadable), tuple(remarks)
+        table.name,
+        name,
+        rows,
+        tuple(poisoned),
+        tuple(remarks),
+        new_columns=len(unknown),
+        absent_columns=unheld_columns(table, held) if count else (),
     )
 
 
-def _row_elements(path: Path, table: Table) -> Iterator[dict[str, str]]:
-    """Yield each row element as text by path below it (`Applicant/Surname`), and forget it."""
-    events = etree.iterparse(
-        str(path),
-        events=("start", "end"),
-        # The contract's, whatever the file says of itself: that is what the first look checked.
-        encoding=table.format.encoding.removesuffix("-sig"),
-        resolve_entities=False,
-        load_dtd=False,
-        no_network=True,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
+def _column(document: Document, layout: _Layout, place: _Place) -> pa.Array:
+    """Return the text of one column for each row; null where the row has no such element."""
+    found = document.of_paths([place.below(row) for row in layout.row_paths if len(row) > place.up])
+    texts = (
+        read_texts(document.texts.take(pa.array(found)))
+        if place.attribute is None
+        else attribute(document.tags.take(pa.array(found)), place.attribute)
     )
-    inside = 0
-    for event, element in events:
-        if etree.QName(element).localname != table.row_element:
-            continue
-        inside += 1 if event == "start" else -1
-        if event == "end" and inside == 0:
-            yield _fields(element)
-            element.clear()
-            while element.getprevious() is not None:
-                del element.getparent()[0]
+    # A column belongs to the row that shares its ancestor: the row itself, or `up` elements above it.
+    level = document.depths[found] - len(place.down)
+    owners = document.ancestors(found, level)
+    anchors = document.ancestors(layout.rows, document.depths[layout.rows] - place.up)
+    texts, owners = _joined(texts, owners)
+    if not len(owners):
+        return pa.nulls(len(anchors), pa.string())
+    position = np.minimum(np.searchsorted(owners, anchors), len(owners) - 1)
+    has = owners[position] == anchors
+    return texts.take(pa.array(position, mask=~has)).cast(pa.string())
 
 
-def _fields(row: etree._Element) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    waiting = [(child, "") for child in reversed(row)]
-    while waiting:
-        element, above = waiting.pop()
-        place = f"{above}{etree.QName(element).localname}"
-        if len(element):
-            waiting += [(child, f"{place}/") for child in reversed(element)]
-        else:
-            fields.setdefault(place, element.text or "")
-    return fields
+def _joined(texts: pa.Array, owners: Integers) -> tuple[pa.Array, Integers]:
+    """Join the texts that share an owner. Returns one text for each owner, and the owners in order."""
+    order = np.argsort(owners, kind="stable")
+    owners, texts = owners[order], texts.take(pa.array(order))
+    distinct, first = np.unique(owners, return_index=True)
+    if len(distinct) == len(owners):
+        return texts, owners
+    several = pa.LargeListArray.from_arrays(pa.array([*first.tolist(), len(owners)], pa.int64()), texts)
+    return pc.binary_join(several, pa.scalar(JOINER, texts.type)), distinct
 
 
-def _broken_xml(name: str, table: Table, rows: int, error: etree.XMLSyntaxError) -> Problem:
+def _unknown(
+    document: Document, layout: _Layout, known: set[ElementPath], layouts: Sequence[_Layout]
+) -> Iterator[str]:
+    """Yield the places below the rows that hold text and that no table of the file reads."""
+    inner = {
+        other_row
+        for other in layouts
+        for other_row in other.row_paths
+        if other is not layout and other_row not in layout.row_paths
+    }
+    for code, path in enumerate(document.names):
+        for row in layout.row_paths:
+            if len(path) <= len(row) or path[: len(row)] != row or path in known:
+                continue
+            if any(path[: len(other)] == other for other in inner if len(other) > len(row)):
+                continue
+            if document.texts.take(pa.array(document.groups[code])).null_count == 0:
+                yield SEPARATOR.join(path[len(row) :])
+
+
+def _broken_xml(name: str, table: Table, text: bytes, error: XmlError) -> Problem:
     # The parser's own words may repeat the text it stumbled over.
+    if error.offset is None:
+        return Problem(
+            name,
+            f"XML that is not read: {error.reason}",
+            "Have the export checked: no honest file is written so.",
+            table=table.name,
+        )
+    rows = text[: error.offset].count(f"</{table.row_element}>".encode())
     return Problem(
         name,
-        f"not well-formed XML: it breaks off or goes wrong at line {error.lineno or 1}, after {rows} whole "
+        f"not well-formed XML: it breaks off or goes wrong at line {error.line}, after {rows} whole "
         f"{table.row_element} elements",
         "Send the whole file again; if it was whole, have the export checked.",
         table=table.name,
@@ -103,24 +202,7 @@ def _broken_xml(name: str, table: Table, rows: int, error: etree.XMLSyntaxError)
     )
 
 
-def _refuse_missing_columns(name: str, table: Table, seen: set[str]) -> None:
-    """Refuse a file in which no row has a required column. (XML leaves out what is empty.)"""
-    missing = [column for column in table.columns if column.required and column.physical_name not in seen]
-    if missing:
-        names = ", ".join(column.name for column in missing)
-        places = ", ".join(column.physical_name for column in missing)
-        raise RefusedFileError(
-            Problem(
-                name,
-                f"column {names} is missing: no {table.row_element} has {places}",
-                f"Add {places} to the export.",
-                table=table.name,
-                column=missing[0].name if len(missing) == 1 else None,
-            )
-        )
-
-
-def _dropped(name: str, contract: FeedContract, table: Table, places: list[str]) -> Problem:
+def _dropped(name: str, contract: FeedContract, table: Table, places: Sequence[str]) -> Problem:
     return Problem(
         name,
         f"element {', '.join(places)} is not in the contract and was dropped",

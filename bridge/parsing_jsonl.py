@@ -1,0 +1,191 @@
+"""JSON lines: an object a line, read in columns by DuckDB. A line that is no object is set aside by its number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bridge.file_text import lines_of, utf8_text
+from bridge.hostile_files import MAXIMUM_FIELD_CHARACTERS, FirstLook, RefusedFileError
+from bridge.parsed_file import ParsedFile, UnreadableRow, missing_in_all, text_schema, unheld_columns
+from bridge.poisoned_rows import without_poisoned_rows
+from bridge.problems import Problem
+from governance.contracts import FeedContract, Table
+
+QUERY = Path(__file__).with_name("json_lines.sql")
+SEPARATOR = "/"
+
+NO_OBJECT = (
+    "a line holds one whole JSON object; this one does not",
+    "Send each record as one object in one line, and look for a line break inside the record.",
+)
+SEVERAL_VALUES = (
+    "a field holds one value; this row has a list or an object in one",
+    "Send one value, or describe what is inside the object by a path in the contract.",
+)
+REPEATED_NAME = (
+    "a name stands once in an object; in this row one stands twice",
+    "Leave one of the two out: nobody can know which is meant.",
+)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the contract's columns are: their paths, and the objects on the way to them ("" is the line's own)."""
+
+    columns: tuple[tuple[str, ...], ...]
+    objects: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, table: Table) -> _Layout:
+        columns = tuple(tuple(column.physical_name.split(SEPARATOR)) for column in table.columns)
+        objects = {path[:depth] for path in columns for depth in range(len(path))}
+        return cls(columns, tuple(sorted(objects)))
+
+    def names_in(self, place: tuple[str, ...]) -> set[str]:
+        """Return the names that the contract knows in the object at `place`."""
+        depth = len(place)
+        return {path[depth] for path in self.columns if len(path) > depth and path[:depth] == place}
+
+
+def parse_jsonl(
+    path: Path, contract: FeedContract, tables: Sequence[Table], _look: FirstLook
+) -> dict[str, ParsedFile]:
+    """Read a JSON lines file of one table; row numbers are line numbers. Null and absent are null.
+
+    Raises `RefusedFileError` if no line has a required column, or the file is no JSON lines at all.
+    """
+    (table,) = tables
+    layout = _Layout.of(table)
+    lines = lines_of(utf8_text(path, table.format.encoding))
+    found = _read(pa.table({"row_number": lines.numbers, "line": lines.texts.cast(pa.string())}), layout)
+    _refuse_other_json(found, path.name, table)
+    good = pa.array([True] * found.num_rows, pa.bool_())
+    unreadable: list[UnreadableRow] = []
+    for mask, (rule, remedy) in (
+        (pc.invert(found["is_object"]), NO_OBJECT),
+        (found["repeats_a_name"], REPEATED_NAME),
+        (found["holds_several"], SEVERAL_VALUES),
+    ):
+        mine = pc.and_(good, mask)
+        unreadable += [
+            UnreadableRow(row["row_number"], rule, remedy, {"line": row["line"][:MAXIMUM_FIELD_CHARACTERS]})
+            for row in found.select(["row_number", "line"]).filter(mine).to_pylist()
+        ]
+        good = pc.and_(good, pc.invert(mask))
+    kept = found.filter(good)
+    rows, poisoned = without_poisoned_rows(_columns(kept, table))
+    unreadable = sorted([*unreadable, *poisoned], key=lambda row: row.row_number)
+    held = {
+        column.name
+        for column, place in zip(table.columns, layout.columns, strict=True)
+        if rows[column.name].null_count < rows.num_rows or _is_named(kept, layout, place)
+    }
+    if kept.num_rows:
+        missing_in_all(path.name, table, held, "line")
+    remarks = _unknown_names(kept, layout, path.name, contract, table)
+    return {
+        table.name: ParsedFile(
+            table.name,
+            path.name,
+            rows,
+            tuple(unreadable),
+            tuple(problem for problem in remarks),
+            new_columns=len(remarks),
+            absent_columns=unheld_columns(table, held) if kept.num_rows else (),
+        )
+    }
+
+
+def _read(lines: pa.Table, layout: _Layout) -> pa.Table:
+    # No temporary folder: what does not fit in memory must not spill to disk in the clear.
+    connection = duckdb.connect(":memory:", config={"temp_directory": "", "threads": 2})
+    try:
+        connection.register("lines", lines)
+        return (
+            connection.execute(
+                QUERY.read_text(encoding="utf-8"),
+                {
+                    "objects": [_pointer(place) for place in layout.objects],
+                    "values": [_pointer(place) for place in layout.columns],
+                },
+            )
+            .to_arrow_table()
+            .combine_chunks()
+        )
+    finally:
+        connection.close()
+
+
+def _pointer(place: Sequence[str]) -> str:
+    """Write a path as DuckDB reads it: `$."person"."forename"`."""
+    quoted = (name.replace('"', '\\"') for name in place)
+    return "$" + "".join(f'."{name}"' for name in quoted)
+
+
+def _columns(found: pa.Table, table: Table) -> pa.Table:
+    """Spread the list of texts of each row, one for each column, into columns."""
+    wide = len(table.columns)
+    texts = found["texts"].combine_chunks().flatten()
+    places = np.arange(0, found.num_rows * wide, wide)
+    arrays = [texts.take(pa.array(places + position)).cast(pa.string()) for position in range(wide)]
+    return pa.table([found["row_number"], *arrays], schema=text_schema(table))
+
+
+def _keys(found: pa.Table, layout: _Layout, place: tuple[str, ...]) -> tuple[pa.Array, np.ndarray]:
+    """Return the names in the object at `place` over all rows, and the position of the row that each is from."""
+    wide = len(layout.objects)
+    lists = found["keys"].combine_chunks().flatten()
+    mine = lists.take(pa.array(np.arange(0, found.num_rows * wide, wide) + layout.objects.index(place)))
+    return mine.flatten(), np.asarray(pc.list_parent_indices(mine))
+
+
+def _is_named(found: pa.Table, layout: _Layout, place: tuple[str, ...]) -> bool:
+    names, _ = _keys(found, layout, place[:-1])
+    return bool(pc.any(pc.equal(names, place[-1])).as_py())
+
+
+def _unknown_names(
+    found: pa.Table, layout: _Layout, name: str, contract: FeedContract, table: Table
+) -> list[Problem]:
+    """Report names that the contract does not have by their place: the words themselves might be a value."""
+    remarks = []
+    for place in layout.objects:
+        names, rows = _keys(found, layout, place)
+        unknown = pc.invert(pc.is_in(names, value_set=pa.array(sorted(layout.names_in(place)), pa.string())))
+        positions = np.flatnonzero(np.asarray(unknown))
+        for word in pc.unique(names.take(pa.array(positions))).to_pylist():
+            first = int(np.flatnonzero(np.asarray(pc.equal(names, word)))[0])
+            number = found["row_number"][int(rows[first])].as_py()
+            in_object = f" of {SEPARATOR.join(place)}" if place else ""
+            nth = first - int(np.searchsorted(rows, rows[first])) + 1
+            remarks.append(
+                Problem(
+                    name,
+                    f"name number {nth}{in_object} in this row is not in the contract and was dropped",
+                    f"Leave it out of the export, or describe it in {contract.path.name}.",
+                    table=table.name,
+                    rows=(number,),
+                    row_count=1,
+                )
+            )
+    return remarks
+
+
+def _refuse_other_json(found: pa.Table, name: str, table: Table) -> None:
+    """Refuse a file in which no line is an object: it is another kind of JSON, or none."""
+    if found.num_rows and not pc.any(found["is_object"]).as_py():
+        raise RefusedFileError(
+            Problem(
+                name,
+                "not JSON lines: no line holds a whole JSON object",
+                "Export each record as one object in one line, without a list around them.",
+                table=table.name,
+            )
+        )
