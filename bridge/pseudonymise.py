@@ -163,7 +163,8 @@ def _checked_rows(ledger: duckdb.DuckDBPyConnection, table: Table, batch: Sequen
         "batch", pa.table({"delivery_id": [d.delivery_id for d in batch], "place": list(range(len(batch)))})
     )
     rows = ledger.execute(
-        f"from checked_{table.qualified_name} join batch using (delivery_id) order by place, row_number"
+        f"select checked.* from checked_{table.qualified_name} as checked join batch using (delivery_id) "
+        "order by batch.place, checked.row_number"
     ).fetch_arrow_table()
     ledger.unregister("batch")
     return rows.combine_chunks()

@@ -57,7 +57,7 @@ def test_a_column_that_the_agreement_does_not_name_stops_the_feed(
 
 
 def test_a_partner_who_is_no_party_may_send_nothing(amended: Callable[[str, str], Path]) -> None:
-    folder = amended("parties: [district, county]", "parties: [district]")
+    folder = amended("parties: [district, county, ", "parties: [district, ")
     with pytest.raises(AgreementError, match="county is no party"):
         require_agreement(read_contracts(folder)["adult_social_care"], NIGHT, folder)
 

@@ -25,7 +25,10 @@ FIRST_MONTH, MONTHS = date(2024, 10, 1), 8
 CONTRACTS = read_contracts()
 TABLES = [(contract, table) for contract in CONTRACTS.values() for table in contract.tables]
 TABLE_NAMES = [table.qualified_name for _, table in TABLES]
-RARE = {"children_in_need__child_protection_plans", "school_census__exclusions"}
+RARE = {
+    "children_in_need__child_protection_plans", "hub_interventions__outcomes", "school_census__exclusions",
+    "small_area_statistics__areas",
+}  # fmt: skip
 """Tables that hold few rows in so small a county."""
 
 
