@@ -27,11 +27,12 @@ POINTS_AT = {
     "person": "person",
     "lead": "person",
     "partner": "person",
+    "mother": "person",
     "spell": "spell",
 }
 """Which fields of the world's tables hold positions, and of what. -1 is nobody."""
 
-_WHOLE = frozenset({"intercepts", "month_starts", "oracle"})
+_WHOLE = frozenset({"intercepts", "month_starts", "oracle", "shock"})
 _EMPTY_IN_BLOCKS = "oracle"
 _Rows = TypeVar("_Rows")
 

@@ -112,3 +112,15 @@ class Incidents:
 
     def __len__(self) -> int:
         return len(self.person)
+
+
+@dataclass(frozen=True)
+class VictimHazard:
+    """The oracle of repeat victimisation: a row per victim of the past two years and month (from 0, the first
+    delivered one). `probability` is that of a further incident within six months.
+    """
+
+    person: np.ndarray
+    household: np.ndarray
+    month: np.ndarray
+    probability: np.ndarray

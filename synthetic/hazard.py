@@ -1,19 +1,24 @@
-"""The monthly hazard of a homelessness duty: competing routes, effects, intercepts, and the oracle.
+"""The monthly hazards of the county: homelessness duties by competing routes, financial exclusion, and the
+oracle.
 
 Effects from feeds.md: earlier case within 3 years +1.6, domestic abuse +1.5, arrears above 8 weeks +1.4,
-liability order +0.7, head under 35 +0.6, lone parent +0.7, moved within 12 months +0.5, private rent +2.3
-and social +1.0 over owner, household frailty SD 0.6. Published rate: 13.2 duties per 1,000 households a
-year. Assumed: the routes' shares (domestic abuse, family and institution near H-CLIC's reasons; section
-21 and the private part of the arrears route together near the published 24.5 % end of a private tenancy),
-a mental-health contact +0.6, possession proceedings +0.3, half the tenure effect on family and
-institution, how fast arrears and abuse episodes start and end. Effects of feeds that are not made yet
-(rent over LHA, child in need, school absence) are left out; they come with their feeds.
+liability order +0.7, rent over Local Housing Allowance by more than £25 a week +0.6, child in need +0.7, head
+under 35 +0.6, lone parent +0.7, moved within 12 months +0.5, persistent absence +0.35, hub intervention -0.5,
+private rent +2.3 and social +1.0 over owner, household frailty SD 0.6. Published rate: 13.2 duties per 1,000
+households a year. Assumed: the routes' shares (domestic abuse, family and institution near H-CLIC's reasons;
+section 21 and the private part of the arrears route together the published 24.5 % end of a private tenancy), a
+mental-health contact +0.6, possession proceedings +0.3, half the tenure effect on family and institution, the
+season (winter +8 %, December -12 %), how fast arrears, abuse, job loss, need and absence start and end.
 
 The **oracle** is the probability of a duty within the next months, given the state at the month's start:
-tenure, ages, frailty, earlier cases, and where arrears and abuse episodes stand. What leaves no trace
-before the duty (a section 21 notice, a family quarrel) counts at its expected rate. Tenure, ages and the
-like are held as they stand; episodes run on, start and end, households move and leave as their chances
-say.
+tenure, ages, children, frailty, earlier cases, the hub's help, where arrears and abuse episodes stand, who is
+out of work, in need or absent from school. What leaves no trace before the duty (a section 21 notice, a family
+quarrel) counts at its expected rate. Tenure, ages, rent and the like are held as they stand; what comes and
+goes runs on, starts and ends, and households move and leave, as their chances say; each of these at its
+expected value, independently of the others. A shock month is not foreseen, and counts from its own month on.
+
+**Financial exclusion** (its own outcome and oracle): rent arrears pass 8 weeks, or a council tax liability
+order is made; from arrears episodes, and from households that forget to pay and are in no need.
 """
 
 from __future__ import annotations
@@ -22,55 +27,92 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from synthetic.properties import PRIVATE
+from synthetic.properties import OWNER, PRIVATE
 
 ARREARS, SECTION_21, FAMILY_EXCLUSION, DOMESTIC_ABUSE, INSTITUTION, OTHER = range(6)
 ROUTES = ("arrears", "section_21", "family_exclusion", "domestic_abuse", "institution", "other")
-ROUTE_SHARES = np.array([0.20, 0.18, 0.24, 0.14, 0.09, 0.15])
+ROUTE_SHARES = np.array([0.20, 0.16, 0.24, 0.14, 0.09, 0.17])
 DUTIES_PER_HOUSEHOLD_YEAR = 13.2 / 1000
 HORIZONS = (1, 3, 6, 9)
+FINANCIAL_HORIZON = 6
 BLOCKED_MONTHS = 6
 """Months after a duty in which no new duty arises: the household is being helped (assumed)."""
+ADVICE_ONLY = 0.25
+"""Applications that end in advice, over those that end in a duty (assumed)."""
 
 TENURE_EFFECT = np.array([0.0, 2.3, 1.0])
 CASE_WITHIN_3_YEARS, MOVED_WITHIN_12_MONTHS, HEAD_UNDER_35, LONE_PARENT = 1.6, 0.5, 0.6, 0.7
 ABUSE, ARREARS_OVER_8_WEEKS, LIABILITY_ORDER = 1.5, 1.4, 0.7
+RENT_OVER_ALLOWANCE, CHILD_IN_NEED, PERSISTENT_ABSENCE, INTERVENTION = 0.6, 0.7, 0.35, -0.5
 MENTAL_HEALTH, POSSESSION = 0.6, 0.3
+SEASON = np.array([0.08, 0.08, 0.05, 0.0, 0.0, -0.02, 0.0, 0.0, 0.04, 0.03, 0.0, -0.12])
+"""Log effect by calendar month, January first."""
 
 _BLOCK = 4096
-# By months since the episode began.
+# By months since the episode began; the last value goes on.
 _NEVER = -np.inf
 ARREARS_PROFILE = np.array(
-    [_NEVER, 0, 0]
+    [_NEVER, -0.6, 0.0]
     + [ARREARS_OVER_8_WEEKS] * 2
     + [ARREARS_OVER_8_WEEKS + LIABILITY_ORDER] * 2
-    + [ARREARS_OVER_8_WEEKS + LIABILITY_ORDER + POSSESSION] * 8
+    + [ARREARS_OVER_8_WEEKS + LIABILITY_ORDER + POSSESSION]
 )
-ARREARS_ENDING = np.array([0.18] * 3 + [0.12] * 2 + [0.09] * 2 + [0.075] * 8)
+ARREARS_ENDING = np.array([0.18] * 3 + [0.12] * 2 + [0.09] * 2 + [0.075])
+OVER_8_WEEKS_AGE, LIABILITY_ORDER_AGE = 3, 5
+ON_COUNCIL_TAX = 0.85
+"""Share of arrears episodes that reach the council tax account, too (assumed)."""
 ABUSE_PROFILE = ABUSE + np.array([0.6, 0.5, 0.3, 0.2, 0.0, -0.2, -0.4, -0.6, -0.8, -1.0])
 ABUSE_ENDING = np.array([0.08] * 9 + [1.0])
 _ARREARS_START_BY_TENURE = np.array([0.0028, 0.0048, 0.0100])
 _ABUSE_START, _MENTAL_HEALTH_START = 0.0018, 0.0022
+_JOB_LOSS_START, JOB_LOSS_ENDING = 0.0045, 0.16
+_OUT_OF_WORK_TO_ARREARS, _CAP_TO_ARREARS = 1.3, 0.5
+_NEED_START, NEED_ENDING = 0.0016, 0.085
+_ABSENCE_START, ABSENCE_ENDING = 0.013, 0.085
+HELP_MONTHS = 9
+"""Months from an offer on: the help lowers the hazard if it was accepted, and no other offer is made."""
+OFFER_ACCEPTED, _OFFER_CEILING, _OFFER_WIDTH = 0.62, 0.30, 0.5
+OFFERS_PER_HOUSEHOLD_YEAR = 0.012
+_MOVE_OFF = 12
+
+SLIP_ENDING = np.array([0.70, 0.50, 0.42])
+"""A forgotten council tax bill by months since the reminder: paid after the reminder, the final notice, the
+summons; what is left after the third month ends in a liability order (assumed)."""
+_SLIP_START = np.array([0.0042, 0.0074, 0.0074])
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What the hazard depends on, one position per household that lives here at the month's start."""
+    """What the hazards depend on, one position per household that lives here at the month's start."""
 
     tenure: np.ndarray
     frailty: np.ndarray
     low_income: np.ndarray
     head_under_35: np.ndarray
+    working_age: np.ndarray
     lone_parent: np.ndarray
+    has_child: np.ndarray
+    has_pupil: np.ndarray
     young_adult: np.ndarray
     single_man: np.ndarray
     woman: np.ndarray
+    over_allowance: np.ndarray
+    capped: np.ndarray
     arrears_age: np.ndarray
     abuse_age: np.ndarray
+    slip_age: np.ndarray
+    on_council_tax: np.ndarray
+    out_of_work: np.ndarray
+    in_need: np.ndarray
+    absent: np.ndarray
     blocked_months: np.ndarray
     months_since_move: np.ndarray
     months_since_case: np.ndarray
     months_since_mental_health: np.ndarray
+    months_since_offer: np.ndarray
+    accepted: np.ndarray
+    shock: np.ndarray
+    """Log effect of a shock on the start of arrears (0: none)."""
     exit_rate: np.ndarray
     """Monthly chance of leaving the district."""
     move_rate: np.ndarray
@@ -82,7 +124,7 @@ class Situation:
 
     @property
     def moved(self) -> np.ndarray:
-        return self.months_since_move < 12
+        return self.months_since_move < _MOVE_OFF
 
     @property
     def earlier_case(self) -> np.ndarray:
@@ -92,18 +134,9 @@ class Situation:
     def mental_health(self) -> np.ndarray:
         return self.months_since_mental_health <= 12
 
-    def drift(self, month: int) -> np.ndarray:
-        """Expected ratio of the hazard in the `month`-th coming month to today's: known effects lapse, new
-        moves come.
-        """
-        later = month - 1
-        moved_before = self.months_since_move + later < 12
-        moved_chance = np.where(moved_before, 1.0, 1 - (1 - self.move_rate) ** later)
-        moved_now = 1 + (np.exp(MOVED_WITHIN_12_MONTHS) - 1) * self.moved
-        ratio = (1 + (np.exp(MOVED_WITHIN_12_MONTHS) - 1) * moved_chance) / moved_now
-        case_lapses = self.earlier_case & (self.months_since_case + later > 36)
-        contact_lapses = self.mental_health & (self.months_since_mental_health + later > 12)
-        return ratio * np.exp(-CASE_WITHIN_3_YEARS * case_lapses - MENTAL_HEALTH * contact_lapses)
+    @property
+    def helped(self) -> np.ndarray:
+        return self.accepted & (self.months_since_offer <= HELP_MONTHS)
 
     def log_effects(self) -> np.ndarray:
         """Sum of the effects that act on every route."""
@@ -111,20 +144,30 @@ class Situation:
             TENURE_EFFECT[self.tenure]
             + HEAD_UNDER_35 * self.head_under_35
             + LONE_PARENT * self.lone_parent
+            + RENT_OVER_ALLOWANCE * self.over_allowance
             + MOVED_WITHIN_12_MONTHS * self.moved
             + CASE_WITHIN_3_YEARS * self.earlier_case
             + MENTAL_HEALTH * self.mental_health
+            + CHILD_IN_NEED * self.in_need
+            + PERSISTENT_ABSENCE * self.absent
+            + INTERVENTION * self.helped
             + self.frailty
         )
 
-    def arrears_start(self) -> np.ndarray:
-        """Monthly probability that arrears begin."""
-        return _ARREARS_START_BY_TENURE[self.tenure] * np.exp(
-            0.5 * self.frailty
-            + 0.7 * self.low_income
-            + 0.3 * self.head_under_35
-            + 0.4 * self.lone_parent
-            - 0.75
+    def arrears_start(self, out_of_work: np.ndarray) -> np.ndarray:
+        """Monthly probability that arrears begin; `out_of_work` is the chance of being so."""
+        return (
+            _ARREARS_START_BY_TENURE[self.tenure]
+            * np.exp(
+                0.5 * self.frailty
+                + 0.7 * self.low_income
+                + 0.3 * self.head_under_35
+                + 0.4 * self.lone_parent
+                + _CAP_TO_ARREARS * self.capped
+                + self.shock
+                - 0.75
+            )
+            * (1 + np.expm1(_OUT_OF_WORK_TO_ARREARS) * out_of_work)
         )
 
     def abuse_start(self) -> np.ndarray:
@@ -138,6 +181,51 @@ class Situation:
     def mental_health_start(self) -> np.ndarray:
         """Monthly probability of a mental-health contact with social care."""
         return _MENTAL_HEALTH_START * np.exp(0.6 * self.frailty)
+
+    def job_loss_start(self) -> np.ndarray:
+        """Monthly probability that the household loses its main earnings."""
+        return self.working_age * _JOB_LOSS_START * np.exp(0.4 * self.frailty + 0.4 * self.low_income)
+
+    def need_start(self) -> np.ndarray:
+        """Monthly probability that children of the household come to be in need; higher during abuse."""
+        return (
+            self.has_child
+            * _NEED_START
+            * np.exp(
+                0.6 * self.frailty
+                + 0.8 * self.low_income
+                + 0.5 * self.lone_parent
+                + 1.2 * (self.abuse_age >= 0)
+            )
+        )
+
+    def absence_start(self) -> np.ndarray:
+        """Monthly probability that a pupil of the household becomes persistently absent."""
+        return (
+            self.has_pupil
+            * _ABSENCE_START
+            * np.exp(0.4 * self.frailty + 0.5 * self.low_income + 0.3 * self.lone_parent + 0.5 * self.in_need)
+        )
+
+    def slip_start(self) -> np.ndarray:
+        """Monthly probability that a household in no need forgets its council tax."""
+        return _SLIP_START[self.tenure]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What the burn-in finds: intercepts by route, and the log hazard at which the hub makes half its offers."""
+
+    intercepts: np.ndarray
+    offer_middle: float
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """The oracle's probabilities: of a duty (households x `HORIZONS`), of financial exclusion within six months."""
+
+    duty: np.ndarray
+    financial: np.ndarray
 
 
 def route_log_effects(situation: Situation) -> np.ndarray:
@@ -187,55 +275,84 @@ def find_intercepts(logs: np.ndarray) -> np.ndarray:
     return intercepts
 
 
-def oracle(situation: Situation, intercepts: np.ndarray) -> np.ndarray:
-    """Return the true probability of a duty within the next 1, 3, 6 and 9 months, households x `HORIZONS`."""
+def offer_probability(hazard: np.ndarray, middle: float) -> np.ndarray:
+    """Monthly probability of the hub's offer, by the true monthly hazard of a duty: those at high risk first.
+
+    The hub sees the risk through a haze: the chance rises smoothly, by half its ceiling around `middle` (log).
+    """
+    score = (np.log(np.maximum(hazard, 1e-12)) - middle) / _OFFER_WIDTH
+    return _OFFER_CEILING / (1 + np.exp(-np.clip(score, -40, 40)))
+
+
+def find_offer_middle(hazard: np.ndarray) -> float:
+    """Find, by bisection, the log hazard at which a month's expected offers meet the hub's capacity."""
+    target = OFFERS_PER_HOUSEHOLD_YEAR / 12 * len(hazard)
+    low, high = -25.0, 2.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        if offer_probability(hazard, middle).sum() > target:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def oracle(situation: Situation, levels: Levels, season: np.ndarray | None = None) -> Foresight:
+    """Return the true probabilities of a duty within the next 1, 3, 6 and 9 months, and of financial exclusion
+    within 6; `season` holds the log effect of each coming month, this one first (none: no season).
+    """
     households = len(situation.tenure)
-    if not households:
-        return np.empty((0, len(HORIZONS)))
+    duty = np.empty((households, len(HORIZONS)), dtype=np.float32)
+    financial = np.empty(households, dtype=np.float32)
+    effects = np.zeros(max(HORIZONS)) if season is None else season
     # In blocks that stay in the processor's cache: three times as fast at 60,000 households.
-    blocks = [
-        _oracle_of_block(situation.of(slice(first, first + _BLOCK)), intercepts)
-        for first in range(0, households, _BLOCK)
-    ]
-    return np.concatenate(blocks)
+    for first in range(0, households, _BLOCK):
+        rows = slice(first, first + _BLOCK)
+        duty[rows], financial[rows] = _oracle_of_block(situation.of(rows), levels, np.exp(effects))
+    return Foresight(duty, financial)
 
 
-def _oracle_of_block(situation: Situation, intercepts: np.ndarray) -> np.ndarray:
+def _oracle_of_block(
+    situation: Situation, levels: Levels, season: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    intercepts = levels.intercepts
     common = situation.log_effects()
     households = len(common)
     lasting = np.zeros(households)
-    happened = np.zeros(households)
     open_logs = route_log_effects(replace(situation, blocked_months=np.zeros_like(situation.blocked_months)))
     for route in (SECTION_21, FAMILY_EXCLUSION, INSTITUTION, OTHER):
         lasting += np.exp(open_logs[:, route] + intercepts[route])
     arrears = _Episode.begin(
-        situation.arrears_age,
-        situation.arrears_start(),
-        common + intercepts[ARREARS],
-        ARREARS_PROFILE,
-        ARREARS_ENDING,
+        situation.arrears_age, common + intercepts[ARREARS], ARREARS_PROFILE, ARREARS_ENDING
     )
     abuse = _Episode.begin(
-        situation.abuse_age,
-        situation.abuse_start(),
-        common + intercepts[DOMESTIC_ABUSE],
-        ABUSE_PROFILE,
-        ABUSE_ENDING,
+        situation.abuse_age, common + intercepts[DOMESTIC_ABUSE], ABUSE_PROFILE, ABUSE_ENDING
     )
+    exclusion = _Exclusion.begin(situation)
+    coming = _Coming.begin(situation)
+    arrears_start, abuse_start = situation.arrears_start(np.zeros(households)), situation.abuse_start()
+    out_of_work_effect = np.expm1(_OUT_OF_WORK_TO_ARREARS)
     probabilities = np.empty((households, len(HORIZONS)))
-    here = np.ones(households)
-    none_yet = np.ones(households)
+    happened, here, none_yet = np.zeros(households), np.ones(households), np.ones(households)
+    excluded, not_excluded = np.zeros(households), np.ones(households)
     for month in range(1, max(HORIZONS) + 1):
-        free = (situation.blocked_months < month) * situation.drift(month)
-        arrears.advance(free)
-        abuse.advance(free)
+        free = (situation.blocked_months < month) * coming.ratio() * season[month - 1]
+        start = arrears_start * (1 + out_of_work_effect * coming.out_of_work)
+        if month <= FINANCIAL_HORIZON:
+            exclusion.advance(start, np.minimum(arrears.duty[:LIABILITY_ORDER_AGE] * free, 1.0))
+            excluded += here * not_excluded * exclusion.happens
+            not_excluded *= 1 - exclusion.happens
+        arrears.advance(free, start)
+        abuse.advance(free, abuse_start)
         happens = 1 - np.exp(-lasting * free) * (1 - arrears.happens) * (1 - abuse.happens)
         happened += here * none_yet * happens
         none_yet *= 1 - happens
         here *= 1 - situation.exit_rate
+        monthly = -np.log(np.maximum(1 - happens, 1e-6))
+        coming.advance(happens, offer_probability(monthly, levels.offer_middle))
         if month in HORIZONS:
             probabilities[:, HORIZONS.index(month)] = happened
-    return probabilities
+    return probabilities, excluded
 
 
 @dataclass
@@ -243,23 +360,20 @@ class _Episode:
     """Where each household may stand, as probabilities: row 0 outside one, row a + 1 at age a."""
 
     standing: np.ndarray
-    start: np.ndarray
     duty: np.ndarray
     ending: np.ndarray
     happens: np.ndarray
     """Probability of a duty in the month just run, given none before."""
 
     @classmethod
-    def begin(
-        cls, age: np.ndarray, start: np.ndarray, logs: np.ndarray, profile: np.ndarray, ending: np.ndarray
-    ) -> _Episode:
+    def begin(cls, age: np.ndarray, logs: np.ndarray, profile: np.ndarray, ending: np.ndarray) -> _Episode:
         households = len(age)
         standing = np.zeros((len(profile) + 1, households))
         standing[np.minimum(age, len(profile) - 1) + 1, np.arange(households)] = 1.0
         duty = -np.expm1(-np.exp(logs + profile[:, None]))
-        return cls(standing, start, duty, ending[:, None], np.zeros(households))
+        return cls(standing, duty, ending[:, None], np.zeros(households))
 
-    def advance(self, free: np.ndarray) -> None:
+    def advance(self, free: np.ndarray, start: np.ndarray) -> None:
         """Run one month: duty (its chance times `free`), then end or go on; outside one may begin."""
         outside, inside = self.standing[0], self.standing[1:]
         events = inside * np.minimum(self.duty * free, 1.0)
@@ -268,12 +382,149 @@ class _Episode:
         ends = left * self.ending
         stays = left - ends
         after = np.empty_like(self.standing)
-        after[0] = outside * (1 - self.start) + ends.sum(axis=0)
-        after[1] = outside * self.start
+        after[0] = outside * (1 - start) + ends.sum(axis=0)
+        after[1] = outside * start
         after[2:] = stays[:-1]
         after[-1] += stays[-1]
         after /= np.maximum(1 - self.happens, 1e-12)
         self.standing = after
+
+
+@dataclass
+class _Exclusion:
+    """Financial exclusion still to come: where arrears (row 0 outside, ages 0 to 5 and more) and forgotten bills
+    (row 0 none, months 0 to 2) may stand, given no exclusion yet.
+    """
+
+    arrears: np.ndarray
+    slips: np.ndarray
+    slip_start: np.ndarray
+    order_share: np.ndarray
+    rents: np.ndarray
+    happens: np.ndarray
+
+    @classmethod
+    def begin(cls, situation: Situation) -> _Exclusion:
+        households = len(situation.tenure)
+        everyone = np.arange(households)
+        arrears = np.zeros((LIABILITY_ORDER_AGE + 2, households))
+        arrears[np.minimum(situation.arrears_age, LIABILITY_ORDER_AGE) + 1, everyone] = 1.0
+        slips = np.zeros((len(SLIP_ENDING) + 1, households))
+        slips[situation.slip_age + 1, everyone] = 1.0
+        share = np.where(situation.arrears_age >= 0, situation.on_council_tax, ON_COUNCIL_TAX)
+        return cls(
+            arrears,
+            slips,
+            situation.slip_start(),
+            share,
+            (situation.tenure != OWNER).astype(float),
+            np.zeros(households),
+        )
+
+    def advance(self, start: np.ndarray, duty: np.ndarray) -> None:
+        """Run one month; a duty (ages 0 to 4) ends the episode before it reaches the next age."""
+        outside, inside = self.arrears[0], self.arrears[1:]
+        left = inside.copy()
+        left[:LIABILITY_ORDER_AGE] -= inside[:LIABILITY_ORDER_AGE] * duty
+        stays = left * (1 - ARREARS_ENDING[: LIABILITY_ORDER_AGE + 1, None])
+        ends = inside - stays
+        over_8_weeks = stays[OVER_8_WEEKS_AGE - 1] * self.rents
+        ordered = stays[LIABILITY_ORDER_AGE - 1] * self.order_share
+        by_arrears = over_8_weeks + ordered
+        after = np.empty_like(self.arrears)
+        after[0] = outside * (1 - start) + ends.sum(axis=0)
+        after[1] = outside * start
+        after[2:] = stays[:-1]
+        after[-1] += stays[-1]
+        after[OVER_8_WEEKS_AGE + 1] -= over_8_weeks
+        after[LIABILITY_ORDER_AGE + 1] -= ordered
+        self.arrears = after / np.maximum(1 - by_arrears, 1e-12)
+
+        going = self.slips[1:] * (1 - SLIP_ENDING[:, None])
+        by_slip = going[-1]
+        after = np.empty_like(self.slips)
+        after[0] = self.slips[0] * (1 - self.slip_start) + (self.slips[1:] - going).sum(axis=0)
+        after[1] = self.slips[0] * self.slip_start
+        after[2:] = going[:-1]
+        self.slips = after / np.maximum(1 - by_slip, 1e-12)
+        self.happens = 1 - (1 - by_arrears) * (1 - by_slip)
+
+
+@dataclass
+class _Coming:
+    """Expected ratio of the hazard in a coming month to today's: known effects lapse, new ones come."""
+
+    situation: Situation
+    months: int
+    not_moved: np.ndarray
+    not_in_contact: np.ndarray
+    no_advice: np.ndarray
+    not_helped: np.ndarray
+    in_need: np.ndarray
+    absent: np.ndarray
+    out_of_work: np.ndarray
+    starts: tuple[np.ndarray, ...]
+    today: np.ndarray
+
+    @classmethod
+    def begin(cls, situation: Situation) -> _Coming:
+        ones = np.ones(len(situation.tenure))
+        today = np.exp(
+            MOVED_WITHIN_12_MONTHS * situation.moved
+            + MENTAL_HEALTH * situation.mental_health
+            + CASE_WITHIN_3_YEARS * situation.earlier_case
+            + CHILD_IN_NEED * situation.in_need
+            + PERSISTENT_ABSENCE * situation.absent
+            + INTERVENTION * situation.helped
+        )
+        starts = (
+            situation.mental_health_start(),
+            situation.need_start(),
+            situation.absence_start(),
+            situation.job_loss_start(),
+        )
+        return cls(
+            situation, 0, ones, ones.copy(), ones.copy(), ones.copy(), situation.in_need.astype(float),
+            situation.absent.astype(float), situation.out_of_work.astype(float), starts, today,
+        )  # fmt: skip
+
+    def ratio(self) -> np.ndarray:
+        """The ratio in the month reached so far; 1 in this month."""
+        if not self.months:
+            return np.ones(len(self.today))
+        now, later = self.situation, self.months
+        moved = np.where(now.months_since_move + later < _MOVE_OFF, 1.0, 1 - self.not_moved)
+        contact = np.where(now.months_since_mental_health + later <= 12, 1.0, 1 - self.not_in_contact)
+        case = np.where(now.months_since_case + later <= 36, 1.0, 1 - self.no_advice)
+        helped = np.where(
+            now.accepted & (now.months_since_offer + later <= HELP_MONTHS), 1.0, 1 - self.not_helped
+        )
+        effects = (
+            (MOVED_WITHIN_12_MONTHS, moved),
+            (MENTAL_HEALTH, contact),
+            (CASE_WITHIN_3_YEARS, case),
+            (CHILD_IN_NEED, self.in_need),
+            (PERSISTENT_ABSENCE, self.absent),
+            (INTERVENTION, helped),
+        )
+        expected = np.ones(len(self.today))
+        for effect, chance in effects:
+            expected *= 1 + np.expm1(effect) * chance
+        return expected / self.today
+
+    def advance(self, happens: np.ndarray, offers: np.ndarray) -> None:
+        """Run one month, in which duties had the chance `happens` and the hub's offers the chance `offers`."""
+        now = self.situation
+        contact_start, need_start, absence_start, job_loss_start = self.starts
+        self.months += 1
+        self.not_moved = self.not_moved * (1 - now.move_rate)
+        self.not_in_contact = self.not_in_contact * (1 - contact_start)
+        self.no_advice = self.no_advice * (1 - ADVICE_ONLY * happens)
+        may_offer = now.months_since_offer + self.months - 1 > HELP_MONTHS
+        self.not_helped = self.not_helped * (1 - may_offer * OFFER_ACCEPTED * offers)
+        self.in_need = self.in_need * (1 - NEED_ENDING) + (1 - self.in_need) * need_start
+        self.absent = self.absent * (1 - ABSENCE_ENDING) + (1 - self.absent) * absence_start
+        self.out_of_work = self.out_of_work * (1 - JOB_LOSS_ENDING) + (1 - self.out_of_work) * job_loss_start
 
 
 def _at_age(profile: np.ndarray, age: np.ndarray) -> np.ndarray:

@@ -1,31 +1,78 @@
 """The county month by month: who lives where, what befalls them, who comes to the council.
 
-Latent shocks start arrears and abuse episodes and mental-health contacts; the hazard turns them into duties;
-households move, part, die and are replaced by arrivals so that each tenure keeps its size. Published
-(feeds.md): 1 in 8 people moves a year, private renters far more. Assumed: 55 % of moves stay in the district;
-tenure after a move; 1.6 % of couples part a year; 13 % of grown children leave a year. Everything is in
-columns; the only loop is over months.
+Latent shocks start arrears and abuse episodes, job loss, need and absence of children; the hazard turns them
+into duties; the hub offers help, first to those at high risk; households are born into, move, part, unite, die
+and are replaced by arrivals so that each tenure keeps its size. Published (feeds.md): 1 in 8 people moves a
+year, private renters far more; 24.5 weeks from a possession claim to the repossession. Assumed: 55 % of moves
+stay in the district; tenure after a move; 1.6 % of couples part and 3 % of people who live alone move in with
+another a year; 13 % of grown children leave a year. Everything is in columns; the only loop is over months.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from synthetic import early_circumstances as early
 from synthetic import hazard
-from synthetic.circumstances import ChildEpisodes, Claims, Incidents, Interventions
+from synthetic.circumstances import (
+    COMPLETED,
+    DEBT_ADVICE,
+    DECLINED,
+    DISENGAGED,
+    DUTY_OWED,
+    EMPLOYMENT_SUPPORT,
+    INCOME_MAXIMISATION,
+    MEDIATION,
+    MOVED_AWAY,
+    ONGOING,
+    TENANCY_SUSTAINMENT,
+    ChildEpisodes,
+    Claims,
+    Incidents,
+    Interventions,
+    VictimHazard,
+)
+from synthetic.claims import PENSION_AGE, make_claims
 from synthetic.dates import MISSING, OPEN, Days
-from synthetic.hazard import DOMESTIC_ABUSE, FAMILY_EXCLUSION, Situation
-from synthetic.population import CHILD, GROWN_CHILD, SHARERS, SINGLE, Households, People, make_population
+from synthetic.hazard import (
+    ARREARS,
+    DOMESTIC_ABUSE,
+    FAMILY_EXCLUSION,
+    INSTITUTION,
+    SECTION_21,
+    Levels,
+    Situation,
+)
+from synthetic.names import draw_surnames, feminine_surnames
+from synthetic.population import (
+    CHILD,
+    GROWN_CHILD,
+    LEAD,
+    PARTNER,
+    SHARERS,
+    SINGLE,
+    Households,
+    People,
+    make_population,
+)
 from synthetic.properties import OWNER, PRIVATE, SOCIAL, Properties
 from synthetic.streams import stream
+from synthetic.victims import COHORT_DAYS, incident_rates, make_incidents
 
 PREVENTION, RELIEF, NO_DUTY = range(3)
 DUTIES = ("PREVENTION", "RELIEF", "NONE")
-STAYED, MOVED_WITHIN, LEFT_DISTRICT, DIED = range(4)
+STAYED, MOVED_WITHIN, LEFT_DISTRICT, DIED, UNITED = range(5)
+REASONS = (
+    "end_of_private_tenancy",
+    "end_of_social_tenancy",
+    "family_exclusion",
+    "domestic_abuse",
+    "relationship_breakdown",
+    "institution",
+    "other",
+)
 BURN_IN_MONTHS = 36
 """Months lived before the first delivery, so that earlier cases, moves and episodes exist from the start."""
 _CALIBRATION_MONTHS = 12
@@ -35,10 +82,37 @@ _WITHIN_DISTRICT = 0.55
 _TENURE_AFTER = np.array([[0.86, 0.13, 0.01], [0.20, 0.72, 0.08], [0.05, 0.15, 0.80]])
 _YEARS_IN_HOME = np.array([15.0, 2.6, 9.0])
 _ARRIVALS_A_YEAR = np.array([0.09, 0.30, 0.12])
-_PARTINGS_A_YEAR, _LEAVING_HOME_A_YEAR = 0.016, 0.13
+_PARTINGS_A_YEAR, _LEAVING_HOME_A_YEAR, _UNIONS_A_YEAR = 0.016, 0.13, 0.03
 _TENURE_AFTER_PARTING = np.array([0.12, 0.70, 0.18])
-_ADVICE_ONLY = 0.25
 _RELIEF_SHARE = np.array([0.45, 0.35, 0.62, 0.60, 0.85, 0.50])
+_EVICTED_FROM_AGE, _RELIEF_BEFORE_EVICTION, _RELIEF_AT_EVICTION = 8, 0.15, 0.85
+_CLAIM_WEEKS, _CLAIM_SPREAD, _FIRST_CLAIM_DAYS = 24.5, 0.30, 75
+_ADULT, _FROM_SCHOOL, _TO_SCHOOL = (int(years * 365.25) + 1 for years in (18, 16, 5))
+_SIBLINGS_TOO = 0.55
+# DfE primary need, N1 to N9 (assumed, near the children in need census).
+_NEED_SHARES = (0.56, 0.10, 0.03, 0.09, 0.13, 0.02, 0.01, 0.02)
+_NEVER_HERE = np.iinfo(np.int32).max
+# Longest wait between what set a case off and the duty, in days, where no episode tells it.
+_WAIT_DAYS = {SECTION_21: (60, 181), FAMILY_EXCLUSION: (0, 61), INSTITUTION: (0, 31)}
+SHOCK_KINDS = ("rent", "benefit")
+_RENT_RISE, _ALLOWANCE_CUT, _SECTION_21_RISE, _ARREARS_RISE = 0.12, 0.10, 0.5, 0.6
+
+
+@dataclass(frozen=True)
+class Shock:
+    """A change from the `month`-th delivered month on (from 0), for tests of drift.
+
+    `rent`: private rents rise by 12 %, landlords sell, arrears begin more often in private homes; `benefit`: the
+    Local Housing Allowance is cut by 10 %, the cap hits smaller families, arrears begin more often in rented
+    homes of low income.
+    """
+
+    month: int
+    kind: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in SHOCK_KINDS:
+            raise ValueError(f"shock kind {self.kind!r}: choose one of {', '.join(SHOCK_KINDS)}")
 
 
 @dataclass(frozen=True)
@@ -56,7 +130,7 @@ class Spells:
 @dataclass(frozen=True)
 class Cases:
     """Applications to the council, one position each; `duty` 2 is advice only. `decided` is the day of the
-    duty.
+    duty, `set_off` the day of what led to it (arrears begun, notice, quarrel), `reason` indexes `REASONS`.
     """
 
     household: np.ndarray
@@ -66,12 +140,18 @@ class Cases:
     decided: Days
     duty: np.ndarray
     route: np.ndarray
+    set_off: Days
+    reason: np.ndarray
+    tenure: np.ndarray
+    with_children: np.ndarray
+    support_need: np.ndarray
+    lone_parent: np.ndarray
 
 
 @dataclass(frozen=True)
 class Episodes:
-    """Arrears, abuse or mental-health episodes; months count from the burn-in's start; `end` is the month of
-    ending.
+    """Arrears, abuse, mental-health or job-loss episodes; months count from the burn-in's start; `end` is the
+    month of ending.
 
     `by_duty` marks the episodes that ended in a homelessness duty: nothing was paid off.
     """
@@ -80,6 +160,45 @@ class Episodes:
     start: np.ndarray
     end: np.ndarray
     by_duty: np.ndarray
+
+
+@dataclass(frozen=True)
+class ArrearsEpisodes(Episodes):
+    """Arrears; `on_council_tax` marks the episodes that reached the council tax account, too."""
+
+    on_council_tax: np.ndarray
+
+
+@dataclass(frozen=True)
+class Births:
+    """Children born here in the months lived, and their mothers."""
+
+    household: np.ndarray
+    person: np.ndarray
+    mother: np.ndarray
+    day: Days
+
+
+RENT_ARREARS, ORDER_IN_NEED, ORDER_FORGOTTEN = range(3)
+FINANCIAL_KINDS = ("rent_arrears_over_8_weeks", "liability_order", "liability_order")
+
+
+@dataclass(frozen=True)
+class FinancialEvents:
+    """Financial exclusion: rent arrears past 8 weeks, or a liability order (in need, or forgotten)."""
+
+    household: np.ndarray
+    day: Days
+    kind: np.ndarray
+
+
+@dataclass(frozen=True)
+class Possessions:
+    """Possession claims that ended in repossession."""
+
+    household: np.ndarray
+    claimed: Days
+    repossessed: Days
 
 
 @dataclass(frozen=True)
@@ -101,6 +220,9 @@ class Oracle:
     month: np.ndarray
     property: np.ndarray
     probabilities: np.ndarray
+    financial: np.ndarray
+    with_children: np.ndarray
+    lone_parent: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -112,7 +234,9 @@ class LifeCourse:
     memberships: Memberships
     spells: Spells
     cases: Cases
-    arrears: Episodes
+    arrears: ArrearsEpisodes
+    forgotten: Episodes
+    """Council tax bills forgotten by households in no need; 3 months mean a liability order."""
     abuse: Episodes
     mental_health: Episodes
     oracle: Oracle
@@ -125,6 +249,11 @@ class LifeCourse:
     interventions: Interventions
     incidents: Incidents
     job_loss: Episodes
+    financial: FinancialEvents
+    possessions: Possessions
+    victim_hazard: VictimHazard
+    births: Births
+    shock: Shock | None = None
 
 
 @dataclass(frozen=True)
@@ -149,8 +278,7 @@ def join_stays(spells: Spells, members: Memberships) -> Stays:
     first = np.searchsorted(sorted_household, spells.household, side="left")
     count = np.searchsorted(sorted_household, spells.household, side="right") - first
     spell = np.repeat(np.arange(len(spells.household)), count)
-    offset = np.arange(len(spell)) - np.repeat(np.cumsum(count) - count, count)
-    member = order[np.repeat(first, count) + offset]
+    member = order[np.repeat(first, count) + ragged_offsets(count)]
     start = np.maximum(spells.start[spell], members.join[member])
     end = np.minimum(spells.end[spell], members.leave[member])
     kept = np.flatnonzero((start <= end) & (start < OPEN))
@@ -167,12 +295,19 @@ def join_stays(spells: Spells, members: Memberships) -> Stays:
     )
 
 
+def ragged_offsets(count: np.ndarray) -> np.ndarray:
+    """Return 0, 1, ... within each group of `count` positions: (2, 3) gives 0 1 0 1 2."""
+    return np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+
+
 def live(
     properties: Properties,
     households: int,
     month_starts: Days,
     seed: int,
     progress: Callable[[str], None] | None = None,
+    *,
+    shock: Shock | None = None,
 ) -> LifeCourse:
     """Run the county over `len(month_starts) - 1` months, the first `BURN_IN_MONTHS` without deliveries."""
     months = len(month_starts) - 1
@@ -183,7 +318,7 @@ def live(
     made, people = make_population(
         pool, seed, int(month_starts[0]), int(month_starts[BURN_IN_MONTHS]), int(month_starts[-1])
     )
-    county = _County.found(properties, made, people, initial, pool, month_starts, seed)
+    county = _County.found(properties, made, people, initial, pool, month_starts, seed, shock)
     for month in range(months):
         if progress and month % 12 == 0:
             progress(f"month {month + 1} of {months}")
@@ -204,9 +339,27 @@ class _Log:
             self.batches.append(columns)
 
     def joined(self) -> list[np.ndarray]:
+        """Return each column whole; the batches are let go one column at a time."""
         if not self.batches:
             return [np.zeros(0, dtype=np.int64) for _ in range(self.columns)]
-        return [np.concatenate(column) for column in zip(*self.batches, strict=True)]
+        columns = list(zip(*self.batches, strict=True))
+        self.batches = []
+        whole = []
+        while columns:
+            whole.append(np.concatenate(columns.pop(0)))
+        return whole
+
+
+class _Calendar:
+    """People by a day of theirs, to find those of a month without looking at everybody."""
+
+    def __init__(self, day: np.ndarray, rows: np.ndarray, starts: Days) -> None:
+        order = np.argsort(day[rows], kind="stable")
+        self.rows = rows[order]
+        self.edges = np.searchsorted(day[rows][order], starts, side="left")
+
+    def of(self, month: int) -> np.ndarray:
+        return self.rows[self.edges[month] : self.edges[month + 1]]
 
 
 @dataclass
@@ -218,36 +371,57 @@ class _County:
     people: People
     starts: Days
     random: np.random.Generator
+    shock: Shock | None
     target: np.ndarray
     next_arrival: np.ndarray
     last_arrival: np.ndarray
     next_parted: int
+    over_allowance: np.ndarray
     # Households.
     home: np.ndarray
     spell: np.ndarray
     since: np.ndarray
     heads: np.ndarray
     grown: np.ndarray
+    children: np.ndarray
+    pupils: np.ndarray
     lead: np.ndarray
     partner: np.ndarray
+    mother: np.ndarray
     grown_child: np.ndarray
     lead_born: np.ndarray
     single: np.ndarray
     lead_male: np.ndarray
     frailty: np.ndarray
     low_income: np.ndarray
-    first_child_born: np.ndarray
-    last_child_born: np.ndarray
+    income: np.ndarray
     last_case: np.ndarray
     blocked_until: np.ndarray
     mental_health_month: np.ndarray
+    offer_month: np.ndarray
+    accepted: np.ndarray
     arrears_age: np.ndarray
     arrears_since: np.ndarray
+    on_tax: np.ndarray
+    slip_age: np.ndarray
+    slip_since: np.ndarray
     abuse_age: np.ndarray
     abuse_since: np.ndarray
+    out_since: np.ndarray
+    need_since: np.ndarray
+    absent_since: np.ndarray
     # Homes, people, spells.
     available_from: np.ndarray
+    diversity: np.ndarray
+    other_origin: np.ndarray
     household_of: np.ndarray
+    role_of: np.ndarray
+    member_of: np.ndarray
+    deaths: _Calendar
+    arriving: _Calendar
+    to_school: _Calendar
+    from_school: _Calendar
+    adults: _Calendar
     spell_household: np.ndarray
     spell_property: np.ndarray
     spell_start: np.ndarray
@@ -256,22 +430,30 @@ class _County:
     spell_after_relief: np.ndarray
     spells: int
     leave: np.ndarray
-    intercepts: np.ndarray
-    tried_intercepts: list[np.ndarray] = field(default_factory=list)
+    levels: Levels
+    memberships: int
+    tried: list[Levels] = field(default_factory=list)
     forced: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     leaving: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     joined: _Log = field(default_factory=lambda: _Log(4))
-    cases: _Log = field(default_factory=lambda: _Log(7))
-    arrears: _Log = field(default_factory=lambda: _Log(4))
+    cases: _Log = field(default_factory=lambda: _Log(13))
+    arrears: _Log = field(default_factory=lambda: _Log(5))
+    slips: _Log = field(default_factory=lambda: _Log(4))
     abuse: _Log = field(default_factory=lambda: _Log(4))
     mental_health: _Log = field(default_factory=lambda: _Log(4))
-    oracles: _Log = field(default_factory=lambda: _Log(4))
+    job_loss: _Log = field(default_factory=lambda: _Log(4))
+    needs: _Log = field(default_factory=lambda: _Log(4))
+    absences: _Log = field(default_factory=lambda: _Log(4))
+    offers: _Log = field(default_factory=lambda: _Log(5))
+    financial: _Log = field(default_factory=lambda: _Log(3))
+    oracles: _Log = field(default_factory=lambda: _Log(7))
     partings: _Log = field(default_factory=lambda: _Log(2))
+    newborn: _Log = field(default_factory=lambda: _Log(4))
 
     @classmethod
     def found(
         cls, properties: Properties, made: Households, people: People, initial: np.ndarray, pool: np.ndarray,
-        starts: Days, seed: int,
+        starts: Days, seed: int, shock: Shock | None,
     ) -> _County:  # fmt: skip
         """Settle the first households in homes of their tenure."""
         random = stream(seed, "life_course")
@@ -282,68 +464,104 @@ class _County:
         def wide(values: np.ndarray, fill: float) -> np.ndarray:
             return np.concatenate([values, np.full(room - count, fill, dtype=values.dtype)])
 
-        head = (people.role != CHILD) & (people.role != GROWN_CHILD)
-        child = people.role == CHILD
-        grown = people.role == GROWN_CHILD
-        first_child = np.full(room, OPEN)
-        np.minimum.at(first_child, people.household[child], people.date_of_birth[child])
-        last_child = np.full(room, MISSING, dtype=np.int64)
-        np.maximum.at(last_child, people.household[child], people.date_of_birth[child])
-        grown_child = np.full(room, -1)
-        rows = np.flatnonzero(grown)
-        grown_child[people.household[rows]] = rows
+        def never() -> np.ndarray:
+            return np.full(room, -1, dtype=np.int16)
+
+        today = int(starts[0])
+        role, born = people.role, people.date_of_birth
+        head = role < GROWN_CHILD
+        age = today - born
+        child = (role == CHILD) & (age >= 0) & (age < _ADULT)
+        pupil = (role == CHILD) & (age >= _TO_SCHOOL) & (age < _FROM_SCHOOL)
+        all_children = np.flatnonzero(role == CHILD)
+        grown = np.flatnonzero((role == GROWN_CHILD) | ((role == CHILD) & (age >= _ADULT)))
+        grown_child = np.full(room, -1, dtype=np.int32)
+        grown_child[people.household[grown]] = grown
+        mother = np.where(
+            people.female[made.lead],
+            made.lead,
+            np.where((made.partner >= 0) & people.female[np.maximum(made.partner, 0)], made.partner, -1),
+        )
         capacity = room * 3
+        mortal = np.flatnonzero(people.died_on != MISSING)
+        role_of = role.astype(np.int8)
+        role_of[grown] = GROWN_CHILD
+        area = properties.town[: properties.homes]
+        towns, of_town = np.unique(area, return_inverse=True)
+        diversity = stream(seed, "diversity of towns").normal(0, 1, len(towns))[of_town]
+        built = properties.built_on[: properties.homes]
+        people_joining = room - count + int(initial.sum() * 0.012 * len(starts) / 12) + 60
         county = cls(
             properties=properties,
             made=made,
             people=people,
             starts=starts,
             random=random,
+            shock=shock,
             target=initial.copy(),
             next_arrival=first_of_tenure + initial,
             last_arrival=first_of_tenure + pool,
             next_parted=count,
-            home=np.full(room, -1),
-            spell=np.full(room, -1),
-            since=np.zeros(room, dtype=np.int64),
-            heads=np.bincount(people.household[head], minlength=room),
-            grown=np.bincount(people.household[grown], minlength=room),
+            over_allowance=properties.over_allowance(),
+            home=np.full(room, -1, dtype=np.int32),
+            spell=np.full(room, -1, dtype=np.int32),
+            since=np.zeros(room, dtype=np.int32),
+            heads=np.bincount(people.household[head], minlength=room).astype(np.int8),
+            grown=np.bincount(people.household[grown], minlength=room).astype(np.int8),
+            children=np.bincount(people.household[child], minlength=room).astype(np.int8),
+            pupils=np.bincount(people.household[pupil], minlength=room).astype(np.int8),
             lead=wide(made.lead, -1),
             partner=wide(made.partner, -1),
+            mother=wide(mother, -1),
             grown_child=grown_child,
             lead_born=wide(people.date_of_birth[made.lead], 0),
             single=wide(np.isin(made.type, [SINGLE, SHARERS]), False),
             lead_male=wide(~people.female[made.lead], False),
             frailty=wide(made.frailty, 0),
             low_income=wide(made.low_income, False),
-            first_child_born=first_child,
-            last_child_born=last_child,
-            last_case=np.full(room, -999),
-            blocked_until=np.full(room, -1),
-            mental_health_month=np.full(room, -999),
-            arrears_age=np.full(room, -1),
-            arrears_since=np.full(room, -1),
-            abuse_age=np.full(room, -1),
-            abuse_since=np.full(room, -1),
-            available_from=np.zeros(properties.homes, dtype=np.int64),
+            income=wide(made.income_weekly, 0),
+            last_case=np.full(room, -999, dtype=np.int16),
+            blocked_until=never(),
+            mental_health_month=np.full(room, -999, dtype=np.int16),
+            offer_month=np.full(room, -999, dtype=np.int16),
+            accepted=np.zeros(room, dtype=bool),
+            arrears_age=np.full(room, -1, dtype=np.int8),
+            arrears_since=never(),
+            on_tax=np.zeros(room, dtype=bool),
+            slip_age=np.full(room, -1, dtype=np.int8),
+            slip_since=never(),
+            abuse_age=np.full(room, -1, dtype=np.int8),
+            abuse_since=never(),
+            out_since=never(),
+            need_since=never(),
+            absent_since=never(),
+            available_from=np.where(built == MISSING, 0, np.searchsorted(starts, built) + 1).astype(np.int32),
+            diversity=diversity,
+            other_origin=wide(people.origin[made.lead] != 0, False),
             household_of=people.household.copy(),
-            spell_household=np.zeros(capacity, dtype=np.int64),
-            spell_property=np.zeros(capacity, dtype=np.int64),
-            spell_start=np.zeros(capacity, dtype=np.int64),
-            spell_end=np.full(capacity, OPEN, dtype=np.int64),
-            spell_reason=np.zeros(capacity, dtype=np.int64),
+            role_of=role_of,
+            member_of=np.arange(len(people), dtype=np.int32),
+            deaths=_Calendar(people.died_on, mortal, starts),
+            arriving=_Calendar(born, all_children, starts),
+            to_school=_Calendar(born + _TO_SCHOOL, all_children, starts),
+            from_school=_Calendar(born + _FROM_SCHOOL, all_children, starts),
+            adults=_Calendar(born + _ADULT, all_children, starts),
+            spell_household=np.zeros(capacity, dtype=np.int32),
+            spell_property=np.zeros(capacity, dtype=np.int32),
+            spell_start=np.zeros(capacity, dtype=np.int32),
+            spell_end=np.full(capacity, OPEN, dtype=np.int32),
+            spell_reason=np.zeros(capacity, dtype=np.int8),
             spell_after_relief=np.zeros(capacity, dtype=bool),
             spells=0,
-            leave=np.where(people.died_on == MISSING, OPEN, people.died_on).astype(np.int64),
-            intercepts=np.zeros(len(hazard.ROUTES)),
+            leave=np.full(len(people) + people_joining, OPEN, dtype=np.int32),
+            memberships=len(people),
+            levels=Levels(np.zeros(len(hazard.ROUTES)), 0.0),
         )
-        built = properties.built_on[: properties.homes]
-        county.available_from = np.where(built == MISSING, 0, np.searchsorted(starts, built) + 1)
         for tenure in range(3):
             settlers = first_of_tenure[tenure] + np.arange(initial[tenure])
             free = np.flatnonzero((properties.tenure == tenure) & (county.available_from == 0))
             settlers = settlers[: len(free)]
-            homes = random.permutation(free)[: len(settlers)]
+            homes = county._match(settlers, random.permutation(free)[: len(settlers)])
             years = random.exponential(_YEARS_IN_HOME[tenure], len(settlers))
             adult = (starts[0] - county.lead_born[settlers]) / 365.25 - 18
             began = starts[0] - np.floor(np.clip(np.minimum(years, adult), 0.05, 45) * 365.25).astype(int)
@@ -352,6 +570,8 @@ class _County:
 
     def run(self, month: int) -> None:
         """Live one month: shocks and duties, deaths, partings, moves, arrivals."""
+        if self.shock and month == BURN_IN_MONTHS + self.shock.month:
+            self._shake(self.shock.kind)
         active = np.flatnonzero(self.home >= 0)
         situation = self._situation(active, month)
         logs = hazard.route_log_effects(situation)
@@ -359,11 +579,12 @@ class _County:
             self._calibrate(logs, month)
         else:
             self._observe(active, situation, month)
-        self._present(active, logs, month)
+        self._present(active, situation, logs, month)
         self._shocks(active, situation, month)
         self._die(month)
         self._grow_up(month)
         self._part(month)
+        self._unite(month)
         self._move(month)
         self._arrive(month)
 
@@ -372,202 +593,308 @@ class _County:
         active = np.flatnonzero(self.home >= 0)
         self._observe(active, self._situation(active, month), month)
 
-    def finish(self, seed: int) -> LifeCourse:
-        """Close the logs. Episodes that go on end after the last month."""
-        last = len(self.starts) - 1
-        in_arrears = np.flatnonzero(self.arrears_age >= 0)
-        self._end_arrears(in_arrears, last + 1)
-        self._end_abuse(np.flatnonzero(self.abuse_age >= 0), last + 1)
-        used = slice(0, self.spells)
-        day = np.int32
-        joined_person, joined_household, joined_day, _ = self.joined.joined()
-        person = np.concatenate([np.arange(len(self.people)), joined_person])
-        death = np.where(self.people.died_on == MISSING, OPEN, self.people.died_on)
-        memberships = Memberships(
-            person=person,
-            household=np.concatenate([self.people.household, joined_household]),
-            role=np.concatenate([self.people.role, np.zeros(len(joined_person), dtype=np.int64)]),
-            join=np.concatenate([self.people.date_of_birth, joined_day]).astype(day),
-            leave=np.concatenate([self.leave, death[joined_person]]).astype(day),
-        )
-        household, person, case_month, applied, decided, duty, route = self.cases.joined()
-        oracle_household, oracle_month, oracle_property, probabilities = self.oracles.joined()
-        made = Households(
-            tenure=np.concatenate(
-                [self.made.tenure, np.full(len(self.home) - len(self.made.tenure), PRIVATE)]
-            ),
-            type=np.concatenate([self.made.type, np.full(len(self.home) - len(self.made.type), SINGLE)]),
-            frailty=self.frailty,
-            lead=self.lead,
-            partner=np.concatenate([self.made.partner, np.full(len(self.home) - len(self.made.partner), -1)]),
-            low_income=self.low_income,
-            income_weekly=np.concatenate(
-                [self.made.income_weekly, np.full(len(self.home) - len(self.made.tenure), 420.0)]
-            ),
-        )
-        spells = Spells(
-            self.spell_household[used],
-            self.spell_property[used],
-            self.spell_start[used].astype(day),
-            self.spell_end[used].astype(day),
-            self.spell_reason[used],
-            self.spell_after_relief[used],
-        )
-        arrears = Episodes(*self.arrears.joined())
-        first_day, last_day = int(self.starts[BURN_IN_MONTHS]), int(self.starts[-1])
-        stays = join_stays(spells, memberships)
-        homes, stays = stays.property, (stays.person, stays.household, stays.start, stays.end)
-        arrears_day = self.starts[np.minimum(arrears.start, last)]
-        return LifeCourse(
-            households=made,
-            people=self.people,
-            memberships=memberships,
-            spells=spells,
-            cases=Cases(household, person, case_month, applied.astype(day), decided.astype(day), duty, route),
-            arrears=arrears,
-            abuse=Episodes(*self.abuse.joined()),
-            mental_health=Episodes(*self.mental_health.joined()),
-            oracle=Oracle(oracle_household, oracle_month, oracle_property, probabilities),
-            intercepts=self.intercepts,
-            parted=np.stack(self.partings.joined(), axis=1),
-            month_starts=self.starts,
-            benefits=early.claims_of(
-                spells.household, spells.property, spells.start, spells.end, made, self.people,
-                self.properties, seed, last_day,
-            ),
-            in_need=early.child_episodes(
-                0.045, 250, (0, 18), True, stays, made, self.people, "in need", seed, first_day, last_day
-            ),
-            absence=early.child_episodes(
-                0.3, 300, (5, 16), False, stays, made, self.people, "absence", seed, first_day, last_day
-            ),
-            interventions=early.interventions_of(
-                arrears.household, arrears_day, made, seed, first_day, last_day
-            ),
-            incidents=early.incidents_of(
-                stays, homes, self.people, self.properties, seed, first_day, last_day
-            ),
-            job_loss=Episodes(*early.job_losses_of(arrears.household, arrears.start, last, seed)),
-        )  # fmt: skip
+    def _shake(self, kind: str) -> None:
+        """The shock's lasting effects on rents and intercepts; those on arrears are in `_situation`."""
+        if kind == "rent":
+            self.over_allowance = self.properties.over_allowance(rent_factor=1 + _RENT_RISE)
+            intercepts = self.levels.intercepts.copy()
+            intercepts[SECTION_21] += _SECTION_21_RISE
+            self.levels = replace(self.levels, intercepts=intercepts)
+        else:
+            self.over_allowance = self.properties.over_allowance(allowance_factor=1 - _ALLOWANCE_CUT)
 
     def _situation(self, active: np.ndarray, month: int) -> Situation:
         today = int(self.starts[month])
-        age = (today - self.lead_born[active]) / 365.25
-        has_child = (self.first_child_born[active] <= today) & (
-            self.last_child_born[active] + 18 * 365.25 > today
-        )
-        partner_alive = self.heads[active] > 1
-        rate = self._moving_rate(active, today)
+        age = (today - self.lead_born[active]) / np.float32(365.25)
+        home = self.home[active]
+        tenure = self.properties.tenure[home]
+        rate = self._moving_rate(tenure, age)
+        children, low_income = self.children[active], self.low_income[active]
+        shaken = self.shock is not None and month >= BURN_IN_MONTHS + self.shock.month
+        by_benefit = shaken and self.shock is not None and self.shock.kind == "benefit"
+        hit = (tenure != OWNER) & low_income if by_benefit else (tenure == PRIVATE) & shaken
         return Situation(
-            tenure=self.properties.tenure[self.home[active]],
+            tenure=tenure,
             frailty=self.frailty[active],
-            low_income=self.low_income[active],
+            low_income=low_income,
             head_under_35=age < 35,
-            lone_parent=has_child & ~partner_alive,
+            working_age=age < 66,
+            lone_parent=(children > 0) & (self.heads[active] <= 1),
+            has_child=children > 0,
+            has_pupil=self.pupils[active] > 0,
             young_adult=(self.grown[active] > 0) | (age < 25),
             single_man=self.single[active] & self.lead_male[active] & (age < 60),
             woman=~self.lead_male[active] | (self.partner[active] >= 0),
+            over_allowance=self.over_allowance[home],
+            capped=(tenure != OWNER) & low_income & (age < 66) & (children >= (2 if by_benefit else 3)),
             arrears_age=self.arrears_age[active],
             abuse_age=self.abuse_age[active],
+            slip_age=self.slip_age[active],
+            on_council_tax=self.on_tax[active],
+            out_of_work=self.out_since[active] >= 0,
+            in_need=self.need_since[active] >= 0,
+            absent=self.absent_since[active] >= 0,
             blocked_months=np.maximum(self.blocked_until[active] - month, 0),
-            months_since_move=(today - self.since[active]) // 30.4375,
+            months_since_move=((today - self.since[active]) // np.float32(30.4375)).astype(np.int32),
             months_since_case=month - self.last_case[active],
             months_since_mental_health=month - self.mental_health_month[active],
+            months_since_offer=month - self.offer_month[active],
+            accepted=self.accepted[active],
+            shock=hit * _ARREARS_RISE,
             exit_rate=(1 - _WITHIN_DISTRICT) * rate,
             move_rate=_WITHIN_DISTRICT * rate,
         )
 
-    def _moving_rate(self, active: np.ndarray, today: int) -> np.ndarray:
-        age = (today - self.lead_born[active]) / 365.25
+    def _moving_rate(self, tenure: np.ndarray, age: np.ndarray) -> np.ndarray:
         by_age = np.where(age < 30, 1.35, np.where(age > 65, 0.5, 1.0))
-        return _MOVES_A_YEAR[self.properties.tenure[self.home[active]]] / 12 * by_age
+        return _MOVES_A_YEAR[tenure] / 12 * by_age
 
     def _calibrate(self, logs: np.ndarray, month: int) -> None:
         """In the burn-in, meet the published rates month by month; then keep the mean of its last year."""
         if month >= BURN_IN_MONTHS - _CALIBRATION_MONTHS or month % 4 == 0:
             found = hazard.find_intercepts(logs)
-            self.intercepts = np.where(np.isnan(found), self.intercepts, found)
-            self.tried_intercepts.append(self.intercepts)
+            intercepts = np.where(np.isnan(found), self.levels.intercepts, found)
+            middle = hazard.find_offer_middle(np.exp(logs + intercepts).sum(axis=1))
+            self.levels = Levels(intercepts, middle)
+            self.tried.append(self.levels)
         if month == BURN_IN_MONTHS - 1:
-            self.intercepts = np.mean(self.tried_intercepts[-_CALIBRATION_MONTHS:], axis=0)
+            last = self.tried[-_CALIBRATION_MONTHS:]
+            self.levels = Levels(
+                np.mean([level.intercepts for level in last], axis=0),
+                float(np.mean([level.offer_middle for level in last])),
+            )
+
+    def _season(self, month: int, ahead: int) -> np.ndarray:
+        """Log effect of `month` and the months after it."""
+        first = self.starts[0].astype("datetime64[D]").astype("datetime64[M]").astype(int) + month
+        return hazard.SEASON[(first + np.arange(ahead)) % 12]
 
     def _observe(self, active: np.ndarray, situation: Situation, month: int) -> None:
-        probabilities = hazard.oracle(situation, self.intercepts)
-        self.oracles.add(active, np.full(len(active), month), self.home[active], probabilities)
+        foresight = hazard.oracle(situation, self.levels, self._season(month, max(hazard.HORIZONS)))
+        self.oracles.add(
+            active.astype(np.int32),
+            np.full(len(active), month, dtype=np.int16),
+            self.home[active],
+            foresight.duty,
+            foresight.financial,
+            situation.has_child,
+            situation.lone_parent,
+        )
 
-    def _present(self, active: np.ndarray, logs: np.ndarray, month: int) -> None:
-        """Draw duties and advice-only cases of the month; end the episodes behind a duty."""
-        chances = hazard.monthly_probabilities(logs, self.intercepts)
-        draws = self.random.random(chances.shape) < chances
-        happened = np.flatnonzero(draws.any(axis=1))
-        route = np.argmax(draws[happened], axis=1)
-        advice = self.random.random(len(active)) < _ADVICE_ONLY * chances.sum(axis=1)
-        advice[happened] = False
-        advised = np.flatnonzero(advice)
+    def _present(self, active: np.ndarray, situation: Situation, logs: np.ndarray, month: int) -> None:
+        """Draw duties and advice-only cases of the month; end the episodes behind a duty; the hub's offers."""
+        chances = hazard.monthly_probabilities(logs + self._season(month, 1)[0], self.levels.intercepts)
+        none = np.prod(1 - chances, axis=1)
+        # One draw a household first: routes only for the few with a case.
+        chance = self.random.random((len(active), 3))
+        happened = np.flatnonzero(chance[:, 0] >= none)
+        weight = np.cumsum(chances[happened], axis=1)
+        route = (weight < weight[:, -1:] * self.random.random((len(happened), 1))).sum(axis=1)
+        advised = np.flatnonzero((chance[:, 0] < none) & (chance[:, 1] < hazard.ADVICE_ONLY * (1 - none)))
         advice_route = np.argmax(chances[advised], axis=1)
-        relief = self.random.random(len(happened)) < _RELIEF_SHARE[route]
-        duty = np.concatenate([np.where(relief, RELIEF, PREVENTION), np.full(len(advised), NO_DUTY)])
+        offered = self._offer(active, situation, chance[:, 2], none, month)
         rows = np.concatenate([happened, advised])
         route = np.concatenate([route, advice_route])
         household = active[rows]
-        length = int(self.starts[month + 1] - self.starts[month]) if month + 1 < len(self.starts) else 28
-        decided = self.starts[month] + self.random.integers(0, length, len(rows))
-        applied = decided - self.random.integers(0, 22, len(rows))
-        lead, partner = self.lead[household], self.partner[household]
-        person = np.where((partner >= 0) & (self.random.random(len(rows)) < 0.25), partner, lead)
-        has_partner = partner >= 0
-        woman = np.where(self.people.female[lead] | ~has_partner, lead, partner)
-        person = np.where(route == DOMESTIC_ABUSE, woman, person)
-        child = self.grown_child[household]
-        child_applies = (route == FAMILY_EXCLUSION) & (child >= 0)
-        person = np.where(child_applies, child, person)
-        self.cases.add(household, person, np.full(len(rows), month), applied, decided, duty, route)
-        self.last_case[household] = month
+        count = len(rows)
 
+        tenure = situation.tenure[rows]
+        age = self.arrears_age[household]
+        relief_chance = _RELIEF_SHARE[route]
+        evicted = np.where(
+            month - self.arrears_since[household] >= _EVICTED_FROM_AGE,
+            _RELIEF_AT_EVICTION,
+            _RELIEF_BEFORE_EVICTION,
+        )
+        relief_chance = np.where((route == ARREARS) & (age >= 0), evicted, relief_chance)
+        relief = self.random.random(count) < relief_chance
+        duty = np.where(relief, RELIEF, PREVENTION)
+        duty[len(happened) :] = NO_DUTY
+        length = int(self.starts[month + 1] - self.starts[month])
+        decided = self.starts[month] + self.random.integers(0, length, count)
+        applied = decided - self.random.integers(0, 22, count)
+        child_applies = (route == FAMILY_EXCLUSION) & (self.grown_child[household] >= 0)
+        children = (self.children[household] > 0) & ~child_applies
+        self.cases.add(
+            household,
+            self._applicants(household, route, child_applies),
+            np.full(count, month),
+            applied,
+            decided,
+            duty,
+            route,
+            self._set_off(household, route, decided),
+            self._reasons(route, tenure),
+            tenure,
+            children,
+            self._support_needs(situation, rows, children, route),
+            children & (self.heads[household] <= 1),
+        )
+        self.last_case[household] = month
         with_duty = household[: len(happened)]
         self.blocked_until[with_duty] = month + 1 + hazard.BLOCKED_MONTHS
         self._end_arrears(with_duty[self.arrears_age[with_duty] >= 0], month, by_duty=True)
         self._end_abuse(with_duty[self.abuse_age[with_duty] >= 0], month, by_duty=True)
-        child_applies = child_applies[: len(happened)]
+        child_applies, relief = child_applies[: len(happened)], relief[: len(happened)]
         goes = np.where(relief, 0.9, 0.35) > self.random.random(len(happened))
-        self.leaving = child[: len(happened)][child_applies & goes]
+        self.leaving = self.grown_child[with_duty][child_applies & goes]
         self.forced = with_duty[~child_applies & goes]
+        self.offer_month[offered] = month
+
+    def _offer(
+        self, active: np.ndarray, situation: Situation, chance: np.ndarray, none: np.ndarray, month: int
+    ) -> np.ndarray:
+        """Draw the hub's offers, likelier where the true hazard is higher; return the households."""
+        may = np.flatnonzero(situation.months_since_offer > hazard.HELP_MONTHS)
+        probability = hazard.offer_probability(-np.log(np.maximum(none[may], 1e-6)), self.levels.offer_middle)
+        rows = may[chance[may] < probability]
+        household = active[rows]
+        accepted = self.random.random(len(rows)) < hazard.OFFER_ACCEPTED
+        self.accepted[household] = accepted
+        day = self.starts[month] + self.random.integers(0, 27, len(rows))
+        kind = np.select(
+            [
+                (situation.arrears_age[rows] >= 3) & (self.random.random(len(rows)) < 0.5),
+                situation.arrears_age[rows] >= 0,
+                situation.out_of_work[rows],
+                situation.young_adult[rows],
+            ],
+            [TENANCY_SUSTAINMENT, DEBT_ADVICE, EMPLOYMENT_SUPPORT, MEDIATION],
+            INCOME_MAXIMISATION,
+        )
+        person = self.lead[household]
+        self.offers.add(household, person, day, accepted, kind)
+        return household
+
+    def _applicants(self, household: np.ndarray, route: np.ndarray, child_applies: np.ndarray) -> np.ndarray:
+        lead, partner = self.lead[household], self.partner[household]
+        has_partner = partner >= 0
+        person = np.where(has_partner & (self.random.random(len(household)) < 0.25), partner, lead)
+        woman = np.where(self.people.female[lead] | ~has_partner, lead, partner)
+        person = np.where(route == DOMESTIC_ABUSE, woman, person)
+        return np.where(child_applies, self.grown_child[household], person)
+
+    def _set_off(self, household: np.ndarray, route: np.ndarray, decided: np.ndarray) -> np.ndarray:
+        """The day of what led to each case: the episode's beginning, or some weeks before."""
+        wait = self.random.integers(0, 151, len(household))
+        for of_route, (shortest, longest) in _WAIT_DAYS.items():
+            here = route == of_route
+            wait[here] = shortest + self.random.integers(0, longest - shortest, int(here.sum()))
+        day = decided - wait
+        for of_route, since in ((ARREARS, self.arrears_since), (DOMESTIC_ABUSE, self.abuse_since)):
+            here = (route == of_route) & (since[household] >= 0)
+            day[here] = self.starts[since[household[here]]] + self.random.integers(0, 27, int(here.sum()))
+        return np.minimum(day, decided)
+
+    def _reasons(self, route: np.ndarray, tenure: np.ndarray) -> np.ndarray:
+        """Positions in `REASONS`."""
+        other = np.where(self.random.random(len(route)) < 0.55, 4, 6)
+        return np.select(
+            [
+                np.isin(route, [ARREARS, SECTION_21]),
+                route == FAMILY_EXCLUSION,
+                route == DOMESTIC_ABUSE,
+                route == INSTITUTION,
+            ],
+            [np.array([6, 0, 1])[tenure], 2, 3, 5],
+            other,
+        )
+
+    def _support_needs(
+        self, situation: Situation, rows: np.ndarray, children: np.ndarray, route: np.ndarray
+    ) -> np.ndarray:
+        """Whether the applicant's household has a support need; families less often than others."""
+        score = (
+            np.where(children, -0.95, 0.1)
+            + 1.2 * situation.in_need[rows]
+            + 0.9 * situation.mental_health[rows]
+            + 0.9 * (route == DOMESTIC_ABUSE)
+            + 1.0 * (route == INSTITUTION)
+            + 0.3 * situation.frailty[rows]
+        )
+        return self.random.random(len(rows)) < 1 / (1 + np.exp(-score))
 
     def _shocks(self, active: np.ndarray, situation: Situation, month: int) -> None:
         """End, age and begin episodes, in the order that the oracle expects."""
-        arrears, abuse = self.arrears_age[active], self.abuse_age[active]
-        chance = self.random.random((len(active), 3))
-        ends = hazard.ARREARS_ENDING[np.clip(arrears, 0, len(hazard.ARREARS_ENDING) - 1)]
-        outside = arrears < 0
-        self._end_arrears(active[~outside & (chance[:, 0] < ends)], month)
-        goes_on = active[~outside & (chance[:, 0] >= ends)]
-        self.arrears_age[goes_on] = np.minimum(self.arrears_age[goes_on] + 1, len(hazard.ARREARS_ENDING) - 1)
+        chance = self.random.random((7, len(active)), dtype=np.float32)
         # A household whose episode ended in a duty this month is outside now, but was inside at the month's
         # start.
-        begins = active[outside & (situation.arrears_age < 0) & (chance[:, 0] < situation.arrears_start())]
+        age, was = self.arrears_age[active], situation.arrears_age
+        inside = np.flatnonzero(age >= 0)
+        last = len(hazard.ARREARS_ENDING) - 1
+        ends = chance[0, inside] < hazard.ARREARS_ENDING[np.minimum(age[inside], last)]
+        self._end_arrears(active[inside[ends]], month)
+        goes_on = active[inside[~ends]]
+        self.arrears_age[goes_on] = np.minimum(self.arrears_age[goes_on] + 1, last)
+        self._exclude(goes_on, month)
+        begins = active[(was < 0) & (chance[0] < situation.arrears_start(situation.out_of_work))]
         self.arrears_age[begins] = 0
         self.arrears_since[begins] = month
+        self.on_tax[begins] = self.random.random(len(begins)) < hazard.ON_COUNCIL_TAX
 
-        ends = hazard.ABUSE_ENDING[np.clip(abuse, 0, len(hazard.ABUSE_ENDING) - 1)]
-        outside = abuse < 0
-        self._end_abuse(active[~outside & (chance[:, 1] < ends)], month)
-        self.abuse_age[active[~outside & (chance[:, 1] >= ends)]] += 1
-        begins = active[outside & (situation.abuse_age < 0) & (chance[:, 1] < situation.abuse_start())]
+        inside = np.flatnonzero(situation.slip_age >= 0)
+        ends = chance[1, inside] < hazard.SLIP_ENDING[situation.slip_age[inside]]
+        ordered = ~ends & (situation.slip_age[inside] == len(hazard.SLIP_ENDING) - 1)
+        self._financial_event(active[inside[ordered]], month, ORDER_FORGOTTEN)
+        self.slip_age[active[inside[~ends & ~ordered]]] += 1
+        self._end_slips(active[inside[ends | ordered]], month)
+        begins = active[(situation.slip_age < 0) & (chance[1] < situation.slip_start())]
+        self.slip_age[begins] = 0
+        self.slip_since[begins] = month
+
+        age, was = self.abuse_age[active], situation.abuse_age
+        inside = np.flatnonzero(age >= 0)
+        ends = chance[2, inside] < hazard.ABUSE_ENDING[np.minimum(age[inside], len(hazard.ABUSE_ENDING) - 1)]
+        self._end_abuse(active[inside[ends]], month)
+        self.abuse_age[active[inside[~ends]]] += 1
+        begins = active[(was < 0) & (chance[2] < situation.abuse_start())]
         self.abuse_age[begins] = 0
         self.abuse_since[begins] = month
 
-        met = active[chance[:, 2] < situation.mental_health_start()]
+        met = active[chance[3] < situation.mental_health_start()]
         self.mental_health_month[met] = month
         self.mental_health.add(
             met, np.full(len(met), month), np.full(len(met), month + 1), np.zeros(len(met), dtype=bool)
         )
+        for number, (since, state, start, ending, log) in enumerate(
+            (
+                (self.out_since, situation.out_of_work, situation.job_loss_start(), hazard.JOB_LOSS_ENDING,
+                 self.job_loss),
+                (self.need_since, situation.in_need, situation.need_start(), hazard.NEED_ENDING, self.needs),
+                (self.absent_since, situation.absent, situation.absence_start(), hazard.ABSENCE_ENDING,
+                 self.absences),
+            ),
+            start=4,
+        ):  # fmt: skip
+            ended = active[state & (chance[number] < ending)]
+            self._end_spells(since, log, ended, month)
+            since[active[~state & (chance[number] < start)]] = month
+
+    def _exclude(self, households: np.ndarray, month: int) -> None:
+        """Note the arrears episodes that passed 8 weeks or reached a liability order this month."""
+        age = self.arrears_age[households]
+        rents = self.properties.tenure[self.home[households]] != OWNER
+        # The age stops at its last value, which is beyond both.
+        self._financial_event(households[(age == hazard.OVER_8_WEEKS_AGE) & rents], month, RENT_ARREARS)
+        ordered = (age == hazard.LIABILITY_ORDER_AGE) & self.on_tax[households]
+        self._financial_event(households[ordered], month, ORDER_IN_NEED)
+
+    def _financial_event(self, households: np.ndarray, month: int, kind: int) -> None:
+        count = len(households)
+        day = self.starts[month] + self.random.integers(0, 28, count)
+        self.financial.add(households, day, np.full(count, kind, dtype=np.int8))
 
     def _end_arrears(self, households: np.ndarray, month: int, *, by_duty: bool = False) -> None:
         count = len(households)
         self.arrears.add(
-            households, self.arrears_since[households], np.full(count, month), np.full(count, by_duty)
+            households,
+            self.arrears_since[households],
+            np.full(count, month),
+            np.full(count, by_duty),
+            self.on_tax[households],
         )
         self.arrears_age[households] = -1
+        self.arrears_since[households] = -1
 
     def _end_abuse(self, households: np.ndarray, month: int, *, by_duty: bool = False) -> None:
         count = len(households)
@@ -575,50 +902,99 @@ class _County:
             households, self.abuse_since[households], np.full(count, month), np.full(count, by_duty)
         )
         self.abuse_age[households] = -1
+        self.abuse_since[households] = -1
+
+    def _end_slips(self, households: np.ndarray, month: int) -> None:
+        count = len(households)
+        self.slips.add(
+            households, self.slip_since[households], np.full(count, month + 1), np.zeros(count, dtype=bool)
+        )
+        self.slip_age[households] = -1
+
+    def _end_spells(self, since: np.ndarray, log: _Log, households: np.ndarray, month: int) -> None:
+        count = len(households)
+        log.add(households, since[households], np.full(count, month), np.zeros(count, dtype=bool))
+        since[households] = -1
+
+    def _end_all(self, households: np.ndarray, month: int) -> None:
+        """End every episode of households that are no longer here, or when the county ends."""
+        self._end_arrears(households[self.arrears_age[households] >= 0], month)
+        self._end_abuse(households[self.abuse_age[households] >= 0], month)
+        self._end_slips(households[self.slip_age[households] >= 0], month)
+        for since, log in (
+            (self.out_since, self.job_loss),
+            (self.need_since, self.needs),
+            (self.absent_since, self.absences),
+        ):
+            self._end_spells(since, log, households[since[households] >= 0], month)
 
     def _die(self, month: int) -> None:
         """Take out those who die this month; a household without heads ends on that day."""
         people = self.people
-        dying = np.flatnonzero(
-            (people.died_on >= self.starts[month]) & (people.died_on < self.starts[month + 1])
-        )
+        dying = self.deaths.of(month)
         household = self.household_of[dying]
-        here = (household >= 0) & (self.home[household] >= 0)
+        here = household >= 0
+        here[here] = self.home[household[here]] >= 0
+        here &= people.date_of_birth[dying] <= self.starts[month]
         dying, household = dying[here], household[here]
-        current_head = (people.role[dying] < GROWN_CHILD) | (household >= len(self.made.tenure))
-        np.subtract.at(self.heads, household[current_head], 1)
-        np.subtract.at(self.grown, household[(people.role[dying] == GROWN_CHILD) & ~current_head], 1)
+        role = self.role_of[dying]
+        np.subtract.at(self.heads, household[role < GROWN_CHILD], 1)
+        np.subtract.at(self.grown, household[role == GROWN_CHILD], 1)
+        young = role == CHILD
+        np.subtract.at(self.children, household[young], 1)
+        age = self.starts[month] - people.date_of_birth[dying]
+        np.subtract.at(self.pupils, household[young & (age >= _TO_SCHOOL) & (age < _FROM_SCHOOL)], 1)
         took_lead = household[self.lead[household] == dying]
         heir = self.partner[took_lead] >= 0
-        self.lead[took_lead[heir]] = self.partner[took_lead[heir]]
-        self.lead_male[took_lead[heir]] = ~people.female[self.lead[took_lead[heir]]]
-        self.lead_born[took_lead[heir]] = people.date_of_birth[self.lead[took_lead[heir]]]
+        self._lead_by(took_lead[heir], self.partner[took_lead[heir]])
         self.partner[took_lead[heir]] = -1
-        widowed = household[self.partner[household] == dying]
-        self.partner[widowed] = -1
-        gone = self.grown_child[household] == dying
-        self.grown_child[household[gone]] = -1
+        self.partner[household[self.partner[household] == dying]] = -1
+        self.grown_child[household[self.grown_child[household] == dying]] = -1
+        self.household_of[dying] = -1
         empty = np.unique(household[self.heads[household] <= 0])
         last_day = np.zeros(len(self.home), dtype=np.int64)
         last_day[household] = people.died_on[dying]
         self._leave_home(empty, last_day[empty] + 14, DIED, month)
 
+    def _lead_by(self, households: np.ndarray, person: np.ndarray) -> None:
+        self.lead[households] = person
+        self.lead_male[households] = ~self.people.female[person]
+        self.lead_born[households] = self.people.date_of_birth[person]
+
     def _grow_up(self, month: int) -> None:
-        """Children who turn 18 this month become grown children of the household."""
-        born = self.people.date_of_birth
-        turns_18 = born + 6575
-        adult = np.flatnonzero(
-            (self.people.role == CHILD)
-            & (turns_18 >= self.starts[month])
-            & (turns_18 < self.starts[month + 1])
+        """Children are born, come to school, leave it and turn 18."""
+        born = self.arriving.of(month)
+        household = self.people.household[born]
+        mother = self.mother[household]
+        with_mother = mother >= 0
+        with_mother[with_mother] = self.household_of[mother[with_mother]] == household[with_mother]
+        born, absent = born[with_mother], born[~with_mother]
+        # A child whose mother is not there is not born into this household.
+        self.leave[absent] = MISSING
+        self.household_of[absent] = -1
+        lives_here = self.home[household] >= 0
+        self.newborn.add(
+            household[with_mother & lives_here],
+            born[lives_here[with_mother]],
+            mother[with_mother & lives_here],
+            self.people.date_of_birth[born[lives_here[with_mother]]],
         )
-        household = self.household_of[adult]
-        here = household >= 0
-        here[here] = self.home[household[here]] >= 0
-        adult, household = adult[here], household[here]
+        np.add.at(self.children, household[with_mother], 1)
+        for calendar, counts, change in (
+            (self.to_school, self.pupils, 1),
+            (self.from_school, self.pupils, -1),
+            (self.adults, self.children, -1),
+        ):
+            child = calendar.of(month)
+            child = child[self.household_of[child] >= 0]
+            np.add.at(counts, self.household_of[child], change)
+        grown = self.adults.of(month)
+        grown = grown[self.household_of[grown] >= 0]
+        household = self.household_of[grown]
+        self.role_of[grown] = GROWN_CHILD
         np.add.at(self.grown, household, 1)
         first = self.grown_child[household] < 0
-        self.grown_child[household[first]] = adult[first]
+        self.grown_child[household[first]] = grown[first]
 
     def _part(self, month: int) -> None:
         """Partners part and grown children leave: some into a home of their own here, the rest leave the
@@ -629,39 +1005,43 @@ class _County:
         young = today - self.lead_born[couples] < 45 * 365
         rate = _PARTINGS_A_YEAR / 12 * np.where(young, 1.6, 0.6)
         parting = couples[self.random.random(len(couples)) < rate]
+        # Children stay with their mother far more often than not: then it is the father who goes.
+        lead, partner = self.lead[parting], self.partner[parting]
+        father_leads = (self.children[parting] > 0) & self.lead_male[parting] & self.people.female[partner]
+        swaps = father_leads & (self.random.random(len(parting)) < 0.88)
+        self._lead_by(parting[swaps], partner[swaps])
+        self.partner[parting[swaps]] = lead[swaps]
         with_child = np.flatnonzero((self.home >= 0) & (self.grown_child >= 0))
         nests = with_child[self.random.random(len(with_child)) < _LEAVING_HOME_A_YEAR / 12]
         child = self.grown_child[nests]
-        old_enough = today - self.people.date_of_birth[child] > 18 * 365
+        old_enough = today - self.people.date_of_birth[child] > _ADULT
         from_family = self.leaving[(self.leaving >= 0) & (self.household_of[self.leaving] >= 0)]
         children = np.unique(np.concatenate([child[old_enough], from_family]))
         partners = self.partner[parting]
         leavers = np.concatenate([partners, children])
         old_household = self.household_of[leavers]
-        alive = (self.people.died_on[leavers] == MISSING) | (
-            self.people.died_on[leavers] >= self.starts[month + 1]
-        )
-        keep = alive & (self.home[old_household] >= 0)
+        died_on = self.people.died_on[leavers]
+        keep = (old_household >= 0) & ((died_on == MISSING) | (died_on >= self.starts[month + 1]))
+        keep[keep] = self.home[old_household[keep]] >= 0
         is_partner = np.arange(len(leavers)) < len(partners)
         leavers, old_household, is_partner = leavers[keep], old_household[keep], is_partner[keep]
 
         self.heads[old_household[is_partner]] -= 1
         self.partner[old_household[is_partner]] = -1
-        self.grown[old_household[~is_partner]] -= 1
+        np.subtract.at(self.grown, old_household[~is_partner], 1)
         self.grown_child[old_household[~is_partner]] = -1
         day = self.starts[month] + self.random.integers(0, 27, len(leavers))
-        self.leave[leavers] = np.minimum(self.leave[leavers], day)
-        self.household_of[leavers] = -1
+        self._leave_membership(leavers, day)
         self.partings.add(old_household[is_partner], day[is_partner])
+        self._own_surname(leavers[is_partner], day[is_partner])
 
         stays = self.random.random(len(leavers)) < 0.62
         leavers, old_household, day = leavers[stays], old_household[stays], day[stays]
         wanted = np.searchsorted(
             np.cumsum(_TENURE_AFTER_PARTING), self.random.random(len(leavers)), side="right"
         )
-        homes = self._free_homes(np.minimum(wanted, SOCIAL), month)
-        room = len(self.home) - self.next_parted
-        housed = np.flatnonzero(homes >= 0)[:room]
+        homes = self._free_homes(np.minimum(wanted, SOCIAL), month, self.other_origin[old_household])
+        housed = np.flatnonzero(homes >= 0)[: len(self.home) - self.next_parted]
         leavers, old_household, day, homes = (
             leavers[housed],
             old_household[housed],
@@ -671,23 +1051,100 @@ class _County:
         new = self.next_parted + np.arange(len(leavers))
         self.next_parted += len(leavers)
         self.heads[new] = 1
-        self.lead[new] = leavers
-        self.lead_born[new] = self.people.date_of_birth[leavers]
+        self._lead_by(new, leavers)
         self.single[new] = True
-        self.lead_male[new] = ~self.people.female[leavers]
         self.frailty[new] = 0.7 * self.frailty[old_household] + self.random.normal(0, 0.43, len(new))
         self.low_income[new] = self.random.random(len(new)) < 0.45
+        noise = np.exp(self.random.normal(0, 0.35, len(new)))
+        self.income[new] = np.round(np.where(self.low_income[new], 290.0, 520.0) * noise, 2)
         self.last_case[new] = self.last_case[old_household]
-        self.household_of[leavers] = new
-        self.joined.add(leavers, new, day + 1, day)
+        self.other_origin[new] = self.people.origin[leavers] != 0
+        self._join(leavers, new, day + 1, LEAD)
         self._settle(new, homes, day + 1)
+
+    def _unite(self, month: int) -> None:
+        """Some who live alone move in with another: one household ends, the other has a partner more."""
+        today = int(self.starts[month])
+        age = today - self.lead_born
+        alone = np.flatnonzero(
+            (self.home >= 0)
+            & (self.heads == 1)
+            & (self.children + self.grown == 0)
+            & (self.partner < 0)
+            & (age > 20 * 365)
+            & (age < 60 * 365)
+            & (self.since < today)
+        )
+        willing = alone[self.random.random(len(alone)) < _UNIONS_A_YEAR / 12]
+        willing = willing[self.household_of[self.lead[willing]] == willing]
+        near = willing[np.argsort(self.lead_born[willing] + self.random.normal(0, 900, len(willing)))]
+        men, women = near[self.lead_male[near]], near[~self.lead_male[near]]
+        pairs = min(len(men), len(women))
+        men, women = men[:pairs], women[:pairs]
+        she_moves = self.random.random(pairs) < 0.55
+        goes, hosts = np.where(she_moves, women, men), np.where(she_moves, men, women)
+        person = self.lead[goes]
+        died_on = self.people.died_on
+        alive = (died_on[person] == MISSING) | (died_on[person] >= self.starts[month + 1])
+        host_died = died_on[self.lead[hosts]]
+        alive &= (host_died == MISSING) | (host_died >= self.starts[month + 1])
+        goes, hosts, person = goes[alive], hosts[alive], person[alive]
+        day = self.starts[month] + self.random.integers(1, 27, len(goes))
+        room = len(self.leave) - self.memberships
+        goes, hosts, person, day = goes[:room], hosts[:room], person[:room], day[:room]
+        self._leave_membership(person, day)
+        self._leave_home(goes, day, UNITED, month)
+        self._join(person, hosts, day + 1, PARTNER)
+        self.partner[hosts] = person
+        self.heads[hosts] += 1
+        self.single[hosts] = False
+        self.last_case[hosts] = np.maximum(self.last_case[hosts], self.last_case[goes])
+        self.income[hosts] += self.income[goes]
+        people = self.people
+        takes = people.female[person] & (self.random.random(len(person)) < 0.4)
+        takes &= people.surname_changed_on[person] == MISSING
+        bride, groom = person[takes], self.lead[hosts[takes]]
+        name = feminine_surnames(people.surname[groom], people.origin[groom], people.female[bride])
+        differs = name != people.surname[bride]
+        bride, name = bride[differs], name[differs]
+        people.later_surname[bride] = name
+        people.surname_changed_on[bride] = day[takes][differs] + self.random.integers(1, 300, len(bride))
+
+    def _own_surname(self, person: np.ndarray, day: np.ndarray) -> None:
+        """After a separation some women take back a surname of their own, in place."""
+        people = self.people
+        takes = people.female[person] & (self.random.random(len(person)) < 0.2)
+        takes &= people.surname_changed_on[person] == MISSING
+        rows = person[takes]
+        if not len(rows):
+            return
+        name = feminine_surnames(
+            draw_surnames(people.origin[rows], self.random), people.origin[rows], people.female[rows]
+        )
+        people.later_surname[rows] = name
+        people.surname_changed_on[rows] = day[takes] + self.random.integers(30, 400, len(rows))
+
+    def _leave_membership(self, person: np.ndarray, day: np.ndarray) -> None:
+        member = self.member_of[person]
+        self.leave[member] = np.minimum(self.leave[member], day)
+        self.household_of[person] = -1
+
+    def _join(self, person: np.ndarray, household: np.ndarray, day: np.ndarray, role: int) -> None:
+        count = len(person)
+        self.joined.add(person, household, day, np.full(count, role, dtype=np.int8))
+        self.member_of[person] = self.memberships + np.arange(count)
+        self.memberships += count
+        self.household_of[person] = household
+        self.role_of[person] = role
 
     def _move(self, month: int) -> None:
         """Ordinary moves, and the moves that a duty forces."""
-        active = np.flatnonzero((self.home >= 0) & (self.since < self.starts[month]))
-        rate = self._moving_rate(active, int(self.starts[month]))
+        today = int(self.starts[month])
+        active = np.flatnonzero((self.home >= 0) & (self.since < today))
+        age = (today - self.lead_born[active]) / np.float32(365.25)
+        rate = self._moving_rate(self.properties.tenure[self.home[active]], age)
         ordinary = active[self.random.random(len(active)) < rate]
-        forced = self.forced[(self.home[self.forced] >= 0) & (self.since[self.forced] < self.starts[month])]
+        forced = self.forced[(self.home[self.forced] >= 0) & (self.since[self.forced] < today)]
         ordinary = np.setdiff1d(ordinary, forced)
         movers = np.concatenate([ordinary, forced])
         is_forced = np.arange(len(movers)) >= len(ordinary)
@@ -700,7 +1157,7 @@ class _County:
         within = self.random.random(len(movers)) < np.where(is_forced, 0.8, _WITHIN_DISTRICT)
         day = self.starts[month] + self.random.integers(1, 27, len(movers))
         homes = np.full(len(movers), -1)
-        homes[within] = self._free_homes(wanted[within], month)
+        homes[within] = self._free_homes(wanted[within], month, self.other_origin[movers[within]])
         settles = homes >= 0
         # Who finds nothing here stays, unless a duty forces the move.
         leaves = ~within | (is_forced & ~settles)
@@ -714,26 +1171,58 @@ class _County:
         missing = np.maximum(self.target - np.bincount(tenure, minlength=3), 0)
         missing = np.minimum(missing, self.last_arrival - self.next_arrival)
         wanted = np.repeat(np.arange(3), missing)
-        homes = self._free_homes(wanted, month)
+        coming = np.concatenate([self.next_arrival[k] + np.arange(missing[k]) for k in range(3)])
+        homes = self._free_homes(wanted, month, self.other_origin[coming])
         housed = homes >= 0
-        arrivals = np.concatenate(
-            [self.next_arrival[k] + np.arange((housed & (wanted == k)).sum()) for k in range(3)]
-        )
+        arrivals, homes = coming[housed], homes[housed]
         self.next_arrival = self.next_arrival + np.bincount(wanted[housed], minlength=3)
+        alive = self._has_head(arrivals, month)
+        arrivals, homes, unused = arrivals[alive], homes[alive], homes[~alive]
+        self.available_from[unused] = month
         day = self.starts[month] + self.random.integers(1, 27, len(arrivals))
-        self._settle(arrivals, homes[housed], day)
+        self._settle(arrivals, homes, day)
 
-    def _free_homes(self, wanted: np.ndarray, month: int) -> np.ndarray:
+    def _has_head(self, households: np.ndarray, month: int) -> np.ndarray:
+        """Whether the lead lives; where only the partner does, the partner leads, in place."""
+        died_on, tomorrow = self.people.died_on, self.starts[month + 1]
+
+        def lives(person: np.ndarray) -> np.ndarray:
+            return (person >= 0) & ((died_on[person] == MISSING) | (died_on[person] >= tomorrow))
+
+        lead, partner = lives(self.lead[households]), lives(self.partner[households])
+        inherits = households[~lead & partner]
+        self._lead_by(inherits, self.partner[inherits])
+        self.partner[households[~(lead & partner)]] = -1
+        self.heads[households] -= (~lead).astype(np.int8) + (
+            (self.made.partner[households] >= 0) & ~partner
+        ).astype(np.int8)
+        return lead | partner
+
+    def _free_homes(self, wanted: np.ndarray, month: int, other_origin: np.ndarray) -> np.ndarray:
         """Give each wish for a tenure an empty home, or -1; the homes are taken from this month on."""
         given = np.full(len(wanted), -1)
+        free = np.flatnonzero(self.available_from <= month)
+        tenure_of_free = self.properties.tenure[free]
         for tenure in range(3):
             wishes = np.flatnonzero(wanted == tenure)
             if len(wishes):
-                free = np.flatnonzero((self.properties.tenure == tenure) & (self.available_from <= month))
-                homes = self.random.permutation(free)[: len(wishes)]
-                given[wishes[: len(homes)]] = homes
-                self.available_from[homes] = np.iinfo(np.int64).max
+                homes = self.random.permutation(free[tenure_of_free == tenure])[: len(wishes)]
+                wishes = wishes[: len(homes)]
+                given[wishes] = self._match_origin(other_origin[wishes], homes)
+                self.available_from[homes] = _NEVER_HERE
         return given
+
+    def _match(self, households: np.ndarray, homes: np.ndarray) -> np.ndarray:
+        return self._match_origin(self.other_origin[households], homes)
+
+    def _match_origin(self, other_origin: np.ndarray, homes: np.ndarray) -> np.ndarray:
+        """Put homes in an order in which families of other than British names come oftener to mixed towns."""
+        count = len(homes)
+        by_wish = np.argsort(1.2 * other_origin + self.random.normal(0, 1, count), kind="stable")
+        by_home = np.argsort(self.diversity[homes] + self.random.normal(0, 0.7, count), kind="stable")
+        ordered = np.empty_like(homes)
+        ordered[by_wish] = homes[by_home]
+        return ordered
 
     def _settle(
         self,
@@ -751,7 +1240,7 @@ class _County:
         self.spell[households] = rows
         self.home[households] = homes
         self.since[households] = day
-        self.available_from[homes] = np.iinfo(np.int64).max
+        self.available_from[homes] = _NEVER_HERE
 
     def _leave_home(self, households: np.ndarray, day: np.ndarray, reason: int, month: int) -> None:
         rows = self.spell[households]
@@ -760,5 +1249,264 @@ class _County:
         self.available_from[self.home[households]] = month + 2
         self.home[households] = -1
         if reason != MOVED_WITHIN:
-            self._end_arrears(households[self.arrears_age[households] >= 0], month)
-            self._end_abuse(households[self.abuse_age[households] >= 0], month)
+            self._end_all(households, month)
+
+    def finish(self, seed: int) -> LifeCourse:
+        """Close the logs. Episodes that go on end after the last month."""
+        last = len(self.starts) - 1
+        self._end_all(np.arange(len(self.home)), last + 1)
+        used = slice(0, self.spells)
+        spells = Spells(
+            self.spell_household[used].astype(np.int64),
+            self.spell_property[used].astype(np.int64),
+            self.spell_start[used],
+            self.spell_end[used],
+            self.spell_reason[used],
+            self.spell_after_relief[used],
+        )
+        memberships = self._memberships()
+        made = self._households()
+        arrears = self.arrears.joined()
+        cases = self._cases()
+        oracle = Oracle(*self.oracles.joined())
+        episodes = {
+            name: Episodes(*log.joined())
+            for name, log in (
+                ("forgotten", self.slips),
+                ("abuse", self.abuse),
+                ("mental_health", self.mental_health),
+                ("job_loss", self.job_loss),
+            )
+        }
+        stays = join_stays(spells, memberships)
+        incidents, victim_hazard = self._incidents(stays, episodes["abuse"], made, seed)
+        return LifeCourse(
+            households=made,
+            people=self.people,
+            memberships=memberships,
+            spells=spells,
+            cases=cases,
+            arrears=ArrearsEpisodes(*arrears),
+            oracle=oracle,
+            intercepts=self.levels.intercepts,
+            parted=np.stack(self.partings.joined(), axis=1),
+            month_starts=self.starts,
+            benefits=self._benefits(spells, made, episodes["job_loss"], seed),
+            in_need=self._child_episodes(self.needs, (0, _ADULT), seed, "in need"),
+            absence=self._child_episodes(self.absences, (_TO_SCHOOL, _FROM_SCHOOL), seed, "absence"),
+            interventions=self._interventions(spells, cases, seed),
+            incidents=incidents,
+            financial=self._financial(),
+            possessions=_possessions(cases, stream(seed, "possessions")),
+            victim_hazard=victim_hazard,
+            births=Births(*self.newborn.joined()),
+            shock=self.shock,
+            **episodes,
+        )
+
+    def _memberships(self) -> Memberships:
+        person, household, day, role = self.joined.joined()
+        everyone = np.concatenate([np.arange(len(self.people)), person])
+        died_on = self.people.died_on[everyone]
+        leave = np.minimum(self.leave[: len(everyone)], np.where(died_on == MISSING, OPEN, died_on))
+        return Memberships(
+            person=everyone,
+            household=np.concatenate([self.people.household, household]),
+            role=np.concatenate([self.people.role, role]).astype(np.int8),
+            join=np.concatenate([self.people.date_of_birth, day]).astype(np.int32),
+            leave=leave.astype(np.int32),
+        )
+
+    def _households(self) -> Households:
+        more = len(self.home) - len(self.made.tenure)
+        first_spell = np.full(len(self.home), -1)
+        first_spell[self.spell_household[: self.spells][::-1]] = np.arange(self.spells)[::-1]
+        first_home = self.spell_property[np.maximum(first_spell, 0)]
+        tenure = np.where(first_spell >= 0, self.properties.tenure[first_home], PRIVATE)
+        tenure[: len(self.made.tenure)] = self.made.tenure
+        return Households(
+            tenure=tenure.astype(np.int8),
+            type=np.concatenate([self.made.type, np.full(more, SINGLE, dtype=np.int8)]),
+            frailty=self.frailty,
+            lead=self.lead,
+            partner=np.concatenate([self.made.partner, np.full(more, -1, dtype=np.int32)]),
+            low_income=self.low_income,
+            income_weekly=self.income,
+            free_school_meals=self.low_income,
+        )
+
+    def _cases(self) -> Cases:
+        columns = self.cases.joined()
+        household, person, month, applied, decided, duty, route, set_off, *rest = columns
+        reason, tenure, with_children, support_need, lone_parent = rest
+        day = np.int32
+        return Cases(
+            household, person, month, applied.astype(day), decided.astype(day), duty,
+            route, set_off.astype(day), reason, tenure, with_children.astype(bool), support_need.astype(bool),
+            lone_parent.astype(bool),
+        )  # fmt: skip
+
+    def _financial(self) -> FinancialEvents:
+        household, day, kind = self.financial.joined()
+        order = np.lexsort((kind, household, day))
+        return FinancialEvents(household[order], day[order].astype(np.int32), kind[order])
+
+    def _benefits(self, spells: Spells, made: Households, job_loss: Episodes, seed: int) -> Claims:
+        """Claims by need within each tenure, over the window and the year before."""
+        first_day, last_day = int(self.starts[BURN_IN_MONTHS]), int(self.starts[-1])
+        rows = np.flatnonzero(spells.end >= first_day - 365)
+        household = spells.household[rows]
+        tenure = self.properties.tenure[spells.property[rows]]
+        lead_age = (last_day - self.people.date_of_birth[made.lead[household]]) / 365.25
+        noise = stream(seed, "need of benefits").normal(0, 0.2, len(self.home))
+        # Children make the same income go less far.
+        score = -np.log(np.maximum(made.income_weekly, 1.0)) + 0.25 * self.children.clip(0, 3) + noise
+        need = np.empty(len(rows))
+        for of_tenure in range(3):
+            for old in (False, True):
+                here = np.flatnonzero((tenure == of_tenure) & ((lead_age >= PENSION_AGE) == old))
+                order = np.argsort(-score[household[here]], kind="stable")
+                need[here[order]] = (np.arange(len(here)) + 0.5) / max(len(here), 1)
+        last = len(self.starts) - 1
+        lost = np.flatnonzero(self.starts[np.minimum(job_loss.end, last)] >= first_day - 365)
+        lost_household = job_loss.household[lost]
+        end = np.where(job_loss.end[lost] > last, OPEN, self.starts[np.minimum(job_loss.end[lost], last)])
+        capped = (
+            (tenure != OWNER) & made.low_income[household] & (self.children[household] >= 3) & (lead_age < 66)
+        )
+        return make_claims(
+            household, tenure, spells.start[rows], spells.end[rows], lead_age, need, capped,
+            (lost_household, self.starts[job_loss.start[lost]], end, made.tenure[lost_household]),
+            seed, last_day,
+        )  # fmt: skip
+
+    def _child_episodes(self, log: _Log, ages: tuple[int, int], seed: int, purpose: str) -> ChildEpisodes:
+        """Spread households' spells over their children of those ages: one at least, the others often too."""
+        random = stream(seed, purpose)
+        last = len(self.starts) - 1
+        household, start, end, _ = log.joined()
+        begins = self.starts[start].astype(np.int64) + random.integers(0, 27, len(start))
+        ends = np.where(
+            end > last, OPEN, self.starts[np.minimum(end, last)] + random.integers(0, 27, len(end))
+        )
+        people = self.people
+        count = np.bincount(people.household, minlength=len(self.home))[household]
+        first = (np.cumsum(np.bincount(people.household, minlength=len(self.home))))[household] - count
+        of = np.repeat(np.arange(len(household)), count)
+        person = np.repeat(first, count) + ragged_offsets(count)
+        born = people.date_of_birth[person]
+        fits = (people.role[person] == CHILD) & (begins[of] >= born + ages[0]) & (begins[of] < born + ages[1])
+        of, person = of[fits], person[fits]
+        key = random.random(len(of))
+        order = np.lexsort((key, of))
+        of, person = of[order], person[order]
+        is_first = np.append(True, of[1:] != of[:-1])[: len(of)]
+        chosen = is_first | (random.random(len(of)) < _SIBLINGS_TOO)
+        of, person = of[chosen], person[chosen]
+        until = np.minimum(ends[of], people.date_of_birth[person] + ages[1])
+        died_on = people.died_on[person]
+        until = np.where(died_on == MISSING, until, np.minimum(until, died_on))
+        kept = until >= begins[of]
+        of, person, until = of[kept], person[kept], until[kept]
+        need = np.searchsorted(np.cumsum(_NEED_SHARES), random.random(len(of)), side="right")
+        is_need = purpose == "in need"
+        plan = (random.random(len(of)) < np.where(need == 0, 0.17, 0.05)) & is_need
+        order = np.lexsort((person, begins[of]))
+        return ChildEpisodes(
+            person[order],
+            household[of][order],
+            begins[of][order].astype(np.int32),
+            np.where(until >= self.starts[-1], OPEN, until)[order].astype(np.int32),
+            np.minimum(need * is_need, 8)[order].astype(np.int8),
+            plan[order],
+        )
+
+    def _interventions(self, spells: Spells, cases: Cases, seed: int) -> Interventions:
+        """How each offer went on: declined, or help until it is done, dropped, or cut short by a duty or a move."""
+        random = stream(seed, "interventions")
+        household, person, offered, accepted, kind = self.offers.joined()
+        accepted = accepted.astype(bool)
+        count = len(household)
+        ended = offered + np.ceil(30 + random.gamma(2.2, 55.0, count)).astype(np.int64)
+        outcome = np.where(random.random(count) < 0.68, COMPLETED, DISENGAGED)
+        gone = np.full(len(self.home), MISSING, dtype=np.int64)
+        np.maximum.at(gone, spells.household, spells.end.astype(np.int64))
+        leaves = gone[household] < ended
+        ended = np.where(leaves, np.maximum(gone[household], offered), ended)
+        outcome = np.where(leaves, MOVED_AWAY, outcome)
+        duty = np.flatnonzero(cases.duty != NO_DUTY)
+        order = duty[np.lexsort((cases.decided[duty], cases.household[duty]))]
+        key = cases.household[order].astype(np.int64) * 2**20 + cases.decided[order]
+        place = np.searchsorted(key, household.astype(np.int64) * 2**20 + offered, side="left")
+        found = order[np.minimum(place, max(len(order) - 1, 0))] if len(order) else np.zeros(count, dtype=int)
+        owed = (place < len(order)) & (cases.household[found] == household) & (cases.decided[found] < ended)
+        ended = np.where(owed, cases.decided[found], ended)
+        outcome = np.where(owed, DUTY_OWED, outcome)
+        goes_on = ended >= self.starts[-1]
+        ended = np.where(accepted, np.where(goes_on, OPEN, ended), offered)
+        outcome = np.where(accepted, np.where(goes_on, ONGOING, outcome), DECLINED)
+        order = np.lexsort((household, offered))
+        return Interventions(
+            household[order],
+            person[order],
+            offered[order].astype(np.int32),
+            accepted[order],
+            kind[order].astype(np.int8),
+            ended[order].astype(np.int32),
+            outcome[order].astype(np.int8),
+        )
+
+    def _incidents(
+        self, stays: Stays, abuse: Episodes, made: Households, seed: int
+    ) -> tuple[Incidents, VictimHazard]:
+        people, properties = self.people, self.properties
+        first_day, last_day = int(self.starts[BURN_IN_MONTHS]), int(self.starts[-1])
+        start = np.maximum(stays.start, people.date_of_birth[stays.person] + _ADULT)
+        rows = np.flatnonzero(
+            (stays.end >= first_day - COHORT_DAYS) & (start < last_day) & (stays.end > start)
+        )
+        person, household, home = stays.person[rows], stays.household[rows], stays.property[rows]
+        tenure = properties.tenure[home]
+        random = stream(seed, "victims")
+        _, area = np.unique(properties.lsoa_code[: properties.homes], return_inverse=True)
+        rate = incident_rates(
+            tenure,
+            area[home],
+            made.frailty[household],
+            people.disabled[person],
+            random.normal(0, 1, len(people))[person],
+            random.normal(0, 0.5, int(area.max(initial=0)) + 1),
+        )
+        return make_incidents(
+            person, household, home, start[rows], stays.end[rows], rate, _MOVES_A_YEAR[tenure],
+            self._abused(abuse, made, person, household, start[rows], stays.end[rows]),
+            self.starts[BURN_IN_MONTHS:], seed, first_day, last_day,
+        )  # fmt: skip
+
+    def _abused(
+        self, abuse: Episodes, made: Households, person: np.ndarray, household: np.ndarray, start: np.ndarray,
+        end: np.ndarray,
+    ) -> tuple[np.ndarray, Days, Days]:  # fmt: skip
+        """Stays of the victims of abuse episodes, with the days of each."""
+        last = len(self.starts) - 1
+        begins = self.starts[np.minimum(abuse.start, last)]
+        ends = self.starts[np.minimum(abuse.end, last)]
+        lead, partner = made.lead[abuse.household], made.partner[abuse.household]
+        victim = np.where(self.people.female[lead] | (partner < 0), lead, partner)
+        order = np.lexsort((start, person))
+        key = person[order].astype(np.int64) * 2**20 + start[order] + 2**18
+        place = np.searchsorted(key, victim.astype(np.int64) * 2**20 + begins + 2**18 + 15, side="right") - 1
+        stay = order[np.maximum(place, 0)]
+        right = (place >= 0) & (person[stay] == victim) & (end[stay] >= begins)
+        right &= household[stay] == abuse.household
+        return stay[right], begins[right], ends[right]
+
+
+def _possessions(cases: Cases, random: np.random.Generator) -> Possessions:
+    """Claims behind the evictions for arrears: some weeks after the arrears began, 24.5 weeks (median) before."""
+    evicted = (cases.route == ARREARS) & (cases.duty == RELIEF) & (cases.tenure != OWNER)
+    rows = np.flatnonzero(evicted & (cases.decided - cases.set_off > _FIRST_CLAIM_DAYS + 60))
+    weeks = _CLAIM_WEEKS * np.exp(random.normal(0, _CLAIM_SPREAD, len(rows)))
+    claimed = cases.decided[rows] - np.round(weeks * 7).astype(np.int64)
+    claimed = np.maximum(claimed, cases.set_off[rows] + _FIRST_CLAIM_DAYS)
+    return Possessions(cases.household[rows], claimed.astype(np.int32), cases.decided[rows])

@@ -56,6 +56,8 @@ class Households:
     low_income: np.ndarray
     income_weekly: np.ndarray
     """Pounds a week, all members, before housing costs."""
+    free_school_meals: np.ndarray
+    """Whether its pupils are entitled to free meals."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,9 @@ def make_population(
     nino = ninos(len(household), generator)
     lead_income = 0.9 * frailty + generator.normal(0, 1, count) + np.array([-1.9, -0.55, 0.3])[tenure]
     income = np.round(np.array([760.0, 560.0, 390.0])[tenure] * np.exp(-0.38 * lead_income), 2)
-    households = Households(tenure, kind, frailty, first, partner_of, lead_income > 0, income)
+    households = Households(
+        tenure, kind, frailty, first, partner_of, lead_income > 0, income, lead_income > 0
+    )
     people = People(
         household=household,
         role=role,

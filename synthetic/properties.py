@@ -24,6 +24,7 @@ OWNER, PRIVATE, SOCIAL = range(3)
 TENURES = ("owner", "private", "social")
 TENURE_SHARES = {"owner": 0.65, "private": 0.19, "social": 0.16}
 VACANT_SHARE = 0.06
+OVER_ALLOWANCE_POUNDS = 25.0  # feeds.md
 
 _INWARD_LETTERS = np.array(list("ABDEFGHJLNPQRSTUWXYZ"))
 _ADDRESSES_PER_STREET, _ADDRESSES_PER_POSTCODE, _HOMES_PER_LSOA, _LSOAS_PER_WARD = 22, 17, 650, 5
@@ -64,6 +65,11 @@ class Properties:
     bedrooms: np.ndarray
     lha_weekly: np.ndarray
     """Local Housing Allowance for the home's bedrooms and area, pounds a week."""
+
+    def over_allowance(self, *, rent_factor: float = 1.0, allowance_factor: float = 1.0) -> np.ndarray:
+        """Homes let privately at a rent of more than £25 a week over the Local Housing Allowance."""
+        gap = self.weekly_rent * rent_factor - self.lha_weekly * allowance_factor
+        return (self.tenure == PRIVATE) & (gap > OVER_ALLOWANCE_POUNDS)
 
 
 def make_properties(households: int, seed: int, first_day: int, last_day: int) -> Properties:

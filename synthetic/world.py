@@ -50,7 +50,7 @@ class World:
         """Return the household's spell on `day` (the last that began by then), or -1."""
         spells = self.course.spells
         order = np.lexsort((spells.start, spells.household))
-        key = spells.household[order] * 2**20 + spells.start[order] + 2**18
-        place = np.searchsorted(key, household * 2**20 + day + 2**18, side="right") - 1
+        key = spells.household[order].astype(np.int64) * 2**20 + spells.start[order] + 2**18
+        place = np.searchsorted(key, household.astype(np.int64) * 2**20 + day + 2**18, side="right") - 1
         found = order[np.maximum(place, 0)]
         return np.where((place >= 0) & (spells.household[found] == household), found, -1)

@@ -9,7 +9,7 @@ import pytest
 
 from synthetic import hazard
 from synthetic.dates import add_months, month_starts
-from synthetic.hazard import HORIZONS, ROUTES, Situation
+from synthetic.hazard import HORIZONS, ROUTES, Levels, Situation
 from synthetic.life_course import BURN_IN_MONTHS, NO_DUTY, LifeCourse, live
 from synthetic.population import CHILD, GROWN_CHILD
 from synthetic.properties import OWNER, PRIVATE, SOCIAL, Properties, make_properties
@@ -35,23 +35,37 @@ def situation(count: int = 1, **changes: object) -> Situation:
         "frailty": np.zeros(count),
         "low_income": no,
         "head_under_35": no,
+        "working_age": no,
         "lone_parent": no,
+        "has_child": no,
+        "has_pupil": no,
         "young_adult": no,
         "single_man": no,
         "woman": ~no,
+        "over_allowance": no,
+        "capped": no,
         "arrears_age": np.full(count, -1),
         "abuse_age": np.full(count, -1),
+        "slip_age": np.full(count, -1),
+        "on_council_tax": no,
+        "out_of_work": no,
+        "in_need": no,
+        "absent": no,
         "blocked_months": np.zeros(count, dtype=int),
         "months_since_move": never,
         "months_since_case": never,
         "months_since_mental_health": never,
+        "months_since_offer": never,
+        "accepted": no,
+        "shock": np.zeros(count),
         "exit_rate": np.zeros(count),
         "move_rate": np.zeros(count),
     }
     return Situation(**(fields | changes))  # type: ignore[arg-type]
 
 
-INTERCEPTS = np.full(len(ROUTES), -9.0)
+NO_OFFERS = 99.0
+LEVELS = Levels(np.full(len(ROUTES), -9.0), NO_OFFERS)
 
 
 def test_duties_come_at_the_published_rate(lived: tuple[Properties, LifeCourse, Residences]) -> None:
@@ -185,8 +199,8 @@ def test_a_route_open_to_nobody_has_no_intercept() -> None:
 
 
 def test_probabilities_rise_with_the_horizon_and_with_trouble() -> None:
-    settled = hazard.oracle(situation(), INTERCEPTS)[0]
-    troubled = hazard.oracle(situation(arrears_age=np.array([6]), tenure=np.array([PRIVATE])), INTERCEPTS)[0]
+    settled = hazard.oracle(situation(), LEVELS).duty[0]
+    troubled = hazard.oracle(situation(arrears_age=np.array([6]), tenure=np.array([PRIVATE])), LEVELS).duty[0]
     assert (np.diff(settled) > 0).all()
     assert (np.diff(troubled) > 0).all()
     assert (troubled > 10 * settled).all()
@@ -194,16 +208,24 @@ def test_probabilities_rise_with_the_horizon_and_with_trouble() -> None:
 
 def test_a_lasting_hazard_adds_up_month_by_month() -> None:
     man = situation(woman=np.zeros(1, dtype=bool), arrears_age=np.array([-1]))
-    no_arrears = INTERCEPTS.copy()
+    no_arrears = LEVELS.intercepts.copy()
     no_arrears[hazard.ARREARS] = -80.0
     monthly = np.exp(-9.0)
-    assert hazard.oracle(man, no_arrears)[0] == pytest.approx(
-        [1 - np.exp(-monthly * horizon) for horizon in HORIZONS], rel=1e-9
+    contact = np.expm1(hazard.MENTAL_HEALTH) * man.mental_health_start()[0]
+    expected = [1 - np.exp(-monthly * horizon) for horizon in HORIZONS]
+    # A contact with mental-health services may come, and raises the hazard from the month after.
+    assert hazard.oracle(man, Levels(no_arrears, NO_OFFERS)).duty[0] == pytest.approx(
+        expected, rel=contact * max(HORIZONS)
+    )
+    assert hazard.oracle(man, Levels(no_arrears, NO_OFFERS)).duty[0, 0] == pytest.approx(
+        expected[0], rel=1e-6
     )
 
 
 def test_no_duty_is_expected_while_one_is_running() -> None:
-    blocked = hazard.oracle(situation(blocked_months=np.array([6]), arrears_age=np.array([8])), INTERCEPTS)[0]
+    blocked = hazard.oracle(situation(blocked_months=np.array([6]), arrears_age=np.array([8])), LEVELS).duty[
+        0
+    ]
     assert blocked[:3] == pytest.approx([0, 0, 0])
     assert blocked[3] > 0
 
@@ -218,6 +240,12 @@ def test_no_duty_is_expected_while_one_is_running() -> None:
         ({"months_since_move": np.array([11])}, 0.5),
         ({"head_under_35": np.array([True])}, 0.6),
         ({"lone_parent": np.array([True])}, 0.7),
+        ({"over_allowance": np.array([True])}, 0.6),
+        ({"in_need": np.array([True])}, 0.7),
+        ({"absent": np.array([True])}, 0.35),
+        ({"accepted": np.array([True]), "months_since_offer": np.array([9])}, -0.5),
+        ({"accepted": np.array([True]), "months_since_offer": np.array([10])}, 0.0),
+        ({"accepted": np.array([False]), "months_since_offer": np.array([1])}, 0.0),
     ],
 )
 def test_effects_are_those_of_the_design(change: dict[str, np.ndarray], effect: float) -> None:
