@@ -16,6 +16,13 @@ from typing import Any
 import duckdb
 
 from evaluation.county_calibration import measured_figures, read_wanted, without_measure
+from evaluation.county_errors import (
+    ErrorRate,
+    error_figures,
+    error_rates,
+    prepare_errors,
+    whom_errors_hit,
+)
 from evaluation.county_figures import Figure, Verdict
 from evaluation.county_files import FeedInventory, inventory, load_current
 from evaluation.county_lead import LeadTimes, hub_figures, lead_figures, lead_times
@@ -42,6 +49,7 @@ class CountyJudged:
     figures: tuple[Figure, ...]
     oracle: OracleFigures
     lead_times: tuple[LeadTimes, ...]
+    error_rates: tuple[ErrorRate, ...]
     feeds: tuple[FeedInventory, ...]
 
     @property
@@ -73,8 +81,14 @@ def evaluate_county(home: Home) -> CountyJudged:
             missing_identifiers(connection, contracts, loaded, wanted, households),
         )
         figures = {figure.name: figure for figure in found}
+        bits = prepare_errors(home, connection, contracts, loaded, int(county["parameters"]["seed"]))
+        found = chain(
+            error_figures(connection, bits, households), whom_errors_hit(connection, bits, households)
+        )
+        figures |= {figure.name: figure for figure in found}
         figures |= {figure.name: figure for figure in without_measure(wanted, figures)}
         curves, leads = oracle_curves(connection), lead_times(connection)
+        rates = error_rates(connection)
     feeds = [inventory(home, contract) for contract in contracts.values()]
     return CountyJudged(
         parameters=county["parameters"],
@@ -83,6 +97,7 @@ def evaluate_county(home: Home) -> CountyJudged:
         figures=tuple(figures.values()),
         oracle=curves,
         lead_times=leads,
+        error_rates=rates,
         feeds=tuple(feed for feed in feeds if feed is not None),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -90,8 +91,18 @@ def page(judged: CountyJudged) -> str:
         interval=_interval,
         counted=_counted,
         wanted=told_wanted,
+        matrix=_matrix(judged),
+        share=lambda found: amount(found.value, Unit.SHARE),
         days=lambda days: "–" if math.isnan(days) else f"{days:g}",
     )
+
+
+def _matrix(judged: CountyJudged) -> dict[str, Any]:
+    """Return the error rates as rows of kinds by columns of systems."""
+    feeds = list(dict.fromkeys(rate.feed for rate in judged.error_rates))
+    kinds = list(dict.fromkeys(rate.kind for rate in judged.error_rates))
+    found = {(rate.kind, rate.feed): rate.found for rate in judged.error_rates}
+    return {"feeds": feeds, "rows": [(kind, [found.get((kind, feed)) for feed in feeds]) for kind in kinds]}
 
 
 def told(figure: Figure) -> str:

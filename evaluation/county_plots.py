@@ -33,7 +33,9 @@ def forest(figures: Sequence[Figure], described: str) -> str:
         colour = ORANGE if item.verdict is Verdict.OFF else BLUE
         axes.plot([_clipped(low), _clipped(high)], [row, row], color=colour, linewidth=2)
         marker = "o" if _LIMITS[0] <= value <= _LIMITS[1] else (">" if value > 1 else "<")
-        axes.plot([_clipped(value)], [row], marker=marker, color=colour, markersize=5, linestyle="")
+        axes.plot(
+            [_clipped(value)], [row], marker=marker, color=colour, markersize=5, linestyle="", clip_on=False
+        )
     axes.axvline(1.0, color=INK, linewidth=0.8)
     axes.set_yticks(range(len(shown)), [item.name for item in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
