@@ -260,9 +260,9 @@ def _delivery(
     """Make one delivery of its parts; refused, with the problems that say so, if one of them has not come."""
     some = next(iter(parts.values()))
     files = tuple(
-        DeliveryFile(part.table, part.path, part.bytes, part.content_mac)
-        for part in (parts.get(table.name) for table in contract.tables)
-        if part is not None
+        DeliveryFile(table.name, part.path, part.bytes, part.content_mac)
+        for table in contract.tables
+        if (part := parts.get(table.name)) is not None
     )
     mac = _delivery_mac(key, contract.feed, some.delivery_date, some.kind, files)
     problems = [
