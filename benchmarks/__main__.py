@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import link_keys, refresh
+from benchmarks import link_keys, load, parsing, refresh
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "link_keys": link_keys.measure,
+    "load": load.measure,
+    "parsing": parsing.measure,
     "refresh": refresh.measure,
 }
 

@@ -28,3 +28,12 @@ create table if not exists inbox_files (
     kind varchar not null,
     content_mac varchar not null
 );
+
+-- Counts by column and by the contract's codes, one row per table of a delivery: the trends of feed health.
+create table if not exists delivery_profiles (
+    feed varchar not null,
+    delivery_id varchar not null,
+    table_name varchar not null,
+    profile json not null,
+    primary key (feed, delivery_id, table_name)
+);

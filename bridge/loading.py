@@ -23,6 +23,7 @@ from bridge.ledger import CHECKED, REFUSED, REGISTERED, Delivery, DeliveryFile, 
 from bridge.parsed_file import ROW_NUMBER, ParsedFile, text_schema
 from bridge.parsing import parse_tables
 from bridge.problems import Problem, row_problem, told
+from bridge.profiles import TableProfile, profiles_of, write_profiles
 from bridge.quarantine import QUARANTINED_ROWS, drop_refused, keep_refused, quarantine_rows
 from bridge.typed_columns import DUCKDB_TYPES, typed_columns
 from bridge.zone import CouncilZone
@@ -169,6 +170,7 @@ class _Load:
     quarantined: list[pa.Table] = field(default_factory=list)
     broken_rows: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     tables: dict[str, TableVerdict] = field(default_factory=dict)
+    profiles: list[TableProfile] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for table in self.contract.tables:
@@ -277,6 +279,7 @@ def _check(load: _Load, table: Table) -> None:
         _tell_broken_deliveries(load, table, broken, paths)
     load.tables[table.name] = TableVerdict(table.name, rows.verdicts, whole.verdicts)
 
+    load.profiles += profiles_of(table, typed, parsed, broken_rows)
     for delivery_id, count in broken_rows.items():
         load.broken_rows[delivery_id] += count
     keep = pc.invert(
@@ -410,6 +413,7 @@ def _commit(zone: CouncilZone, load: _Load) -> None:
         for table in load.contract.tables:
             rows = load.accepted[table.name]
             _stage(connection, table, ids, rows.filter(pc.is_in(rows.column(DELIVERY_ID), value_set=kept)))
+        write_profiles(connection, load.contract.feed, ids, load.profiles)
         connection.executemany(
             "update deliveries set state = ?, rows_in = ?, rows_quarantined = ?, message = ? "
             "where feed = ? and delivery_id = ? and state in ('registered', 'refused')",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +20,7 @@ from bridge.problems import Problem
 from governance.contracts import FeedContract, Table
 
 QUERY = Path(__file__).with_name("json_lines.sql")
+TYPES_QUERY = Path(__file__).with_name("json_types.sql")
 SEPARATOR = "/"
 
 NO_OBJECT = (
@@ -66,20 +68,19 @@ def parse_jsonl(
     lines = lines_of(utf8_text(path, table.format.encoding))
     found = _read(pa.table({"row_number": lines.numbers, "line": lines.texts.cast(pa.string())}), layout)
     _refuse_other_json(found, path.name, table)
-    good = pa.array([True] * found.num_rows, pa.bool_())
     unreadable: list[UnreadableRow] = []
-    for mask, (rule, remedy) in (
-        (pc.invert(found["is_object"]), NO_OBJECT),
-        (found["repeats_a_name"], REPEATED_NAME),
-        (found["holds_several"], SEVERAL_VALUES),
+    kept = found
+    for reason, mask_of in (
+        (NO_OBJECT, _no_object),
+        (REPEATED_NAME, _repeats_a_name),
+        (SEVERAL_VALUES, _holds_several),
     ):
-        mine = pc.and_(good, mask)
+        mask = mask_of(kept, layout)
         unreadable += [
-            UnreadableRow(row["row_number"], rule, remedy, {"line": row["line"][:MAXIMUM_FIELD_CHARACTERS]})
-            for row in found.select(["row_number", "line"]).filter(mine).to_pylist()
+            UnreadableRow(row["row_number"], *reason, {"line": row["line"][:MAXIMUM_FIELD_CHARACTERS]})
+            for row in kept.select(["row_number", "line"]).filter(mask).to_pylist()
         ]
-        good = pc.and_(good, pc.invert(mask))
-    kept = found.filter(good)
+        kept = kept.filter(pc.invert(mask)).combine_chunks()
     rows, poisoned = without_poisoned_rows(_columns(kept, table))
     unreadable = sorted([*unreadable, *poisoned], key=lambda row: row.row_number)
     held = {
@@ -96,7 +97,7 @@ def parse_jsonl(
             path.name,
             rows,
             tuple(unreadable),
-            tuple(problem for problem in remarks),
+            tuple(remarks),
             new_columns=len(remarks),
             absent_columns=unheld_columns(table, held) if kept.num_rows else (),
         )
@@ -104,23 +105,62 @@ def parse_jsonl(
 
 
 def _read(lines: pa.Table, layout: _Layout) -> pa.Table:
+    objects = [_pointer(place) for place in layout.objects]
+    return _asked(QUERY, lines, {"objects": objects, "values": _pointers(layout)})
+
+
+def _asked(query: Path, lines: pa.Table, parameters: Mapping[str, Sequence[str]]) -> pa.Table:
     # No temporary folder: what does not fit in memory must not spill to disk in the clear.
     connection = duckdb.connect(":memory:", config={"temp_directory": "", "threads": 2})
     try:
+        connection.execute("set enable_progress_bar = false")
         connection.register("lines", lines)
         return (
-            connection.execute(
-                QUERY.read_text(encoding="utf-8"),
-                {
-                    "objects": [_pointer(place) for place in layout.objects],
-                    "values": [_pointer(place) for place in layout.columns],
-                },
-            )
+            connection.execute(query.read_text(encoding="utf-8"), parameters)
             .to_arrow_table()
             .combine_chunks()
         )
     finally:
         connection.close()
+
+
+def _no_object(found: pa.Table, _layout: _Layout) -> pa.Array:
+    return pc.invert(found["is_object"])
+
+
+def _repeats_a_name(found: pa.Table, layout: _Layout) -> pa.Array:
+    """Find the rows in which an object has the same name twice."""
+    repeats = np.zeros(found.num_rows, dtype=np.bool_)
+    for place in layout.objects:
+        names, rows = _names(found, layout, place)
+        encoded = names.dictionary_encode()
+        pairs = rows * max(1, len(encoded.dictionary)) + np.asarray(encoded.indices, dtype=np.int64)
+        ordered = np.argsort(pairs, kind="stable")
+        twice = ordered[1:][np.diff(pairs[ordered]) == 0]
+        repeats[rows[twice]] = True
+    return pa.array(repeats)
+
+
+def _holds_several(found: pa.Table, layout: _Layout) -> pa.Array:
+    """Find the rows with a list or an object where a value is due. Few texts look like one; those are asked again."""
+    wide = len(layout.columns)
+    texts = _whole(found["texts"]).flatten()
+    alike = (
+        np.asarray(pc.fill_null(pc.match_substring_regex(texts, r"^[\[{]"), False))
+        .reshape(-1, wide)
+        .any(axis=1)
+    )
+    several = np.zeros(found.num_rows, dtype=np.bool_)
+    if alike.any():
+        asked = _asked(
+            TYPES_QUERY, found.filter(pa.array(alike)).select(["line"]), {"values": _pointers(layout)}
+        )
+        several[alike] = np.asarray(asked.column(0))
+    return pa.array(several)
+
+
+def _pointers(layout: _Layout) -> list[str]:
+    return [_pointer(place) for place in layout.columns]
 
 
 def _pointer(place: Sequence[str]) -> str:
@@ -132,22 +172,28 @@ def _pointer(place: Sequence[str]) -> str:
 def _columns(found: pa.Table, table: Table) -> pa.Table:
     """Spread the list of texts of each row, one for each column, into columns."""
     wide = len(table.columns)
-    texts = found["texts"].combine_chunks().flatten()
+    texts = _whole(found["texts"]).flatten()
     places = np.arange(0, found.num_rows * wide, wide)
     arrays = [texts.take(pa.array(places + position)).cast(pa.string()) for position in range(wide)]
     return pa.table([found["row_number"], *arrays], schema=text_schema(table))
 
 
-def _keys(found: pa.Table, layout: _Layout, place: tuple[str, ...]) -> tuple[pa.Array, np.ndarray]:
+def _names(
+    found: pa.Table, layout: _Layout, place: tuple[str, ...]
+) -> tuple[pa.Array, npt.NDArray[np.int64]]:
     """Return the names in the object at `place` over all rows, and the position of the row that each is from."""
     wide = len(layout.objects)
-    lists = found["keys"].combine_chunks().flatten()
+    lists = _whole(found["names"]).flatten()
     mine = lists.take(pa.array(np.arange(0, found.num_rows * wide, wide) + layout.objects.index(place)))
-    return mine.flatten(), np.asarray(pc.list_parent_indices(mine))
+    return mine.flatten(), np.asarray(pc.list_parent_indices(mine), dtype=np.int64)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
 def _is_named(found: pa.Table, layout: _Layout, place: tuple[str, ...]) -> bool:
-    names, _ = _keys(found, layout, place[:-1])
+    names, _ = _names(found, layout, place[:-1])
     return bool(pc.any(pc.equal(names, place[-1])).as_py())
 
 
@@ -157,7 +203,7 @@ def _unknown_names(
     """Report names that the contract does not have by their place: the words themselves might be a value."""
     remarks = []
     for place in layout.objects:
-        names, rows = _keys(found, layout, place)
+        names, rows = _names(found, layout, place)
         unknown = pc.invert(pc.is_in(names, value_set=pa.array(sorted(layout.names_in(place)), pa.string())))
         positions = np.flatnonzero(np.asarray(unknown))
         for word in pc.unique(names.take(pa.array(positions))).to_pylist():
