@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import date
 
@@ -10,8 +11,8 @@ import pyarrow.compute as pc
 import pytest
 
 from governance.contracts import Identifier, read_contracts
-from synthetic.dates import OPEN, add_months, month_starts
-from synthetic.feeds import antisocial_behaviour, small_area_statistics
+from synthetic.dates import OPEN, add_months, as_text, month_starts
+from synthetic.feeds import antisocial_behaviour, hub_interventions, small_area_statistics
 from synthetic.feeds.deliveries import TableRecords
 from synthetic.feeds.rendering import lines_of
 from synthetic.life_course import BURN_IN_MONTHS, live
@@ -36,6 +37,11 @@ def world() -> World:
 @pytest.fixture(scope="module")
 def behaviour(world: World) -> dict[str, TableRecords]:
     return antisocial_behaviour.make_records(world)
+
+
+@pytest.fixture(scope="module")
+def hub(world: World) -> dict[str, TableRecords]:
+    return hub_interventions.make_records(world)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +110,53 @@ def test_the_file_of_incidents_is_parted_by_tabs(behaviour: dict[str, TableRecor
     table = CONTRACTS["antisocial_behaviour"].table("incidents")
     lines = lines_of(table, behaviour["incidents"].columns)
     assert pc.all(pc.equal(pc.count_substring(lines, "\t"), len(table.columns) - 1)).as_py()
+
+
+def test_the_hub_tells_the_offer_then_the_answer_then_the_end(hub: dict[str, TableRecords]) -> None:
+    offers = hub["interventions"]
+    accepted, begun = offers.columns["support/accepted"], offers.columns["support/accepted_on"]
+    ended = offers.columns["support/ended_on"]
+    first = np.append(True, np.diff(offers.record) != 0)
+    assert (accepted[first] == "").mean() > 0.9
+    assert ((begun != "") == (accepted == "true")).all()
+    assert set(accepted[ended != ""]) == {"true"}
+    later = np.flatnonzero(np.diff(offers.record) == 0)
+    assert (np.diff(offers.known_on)[later] > 0).all()
+
+
+def test_hub_lines_are_nested_objects(hub: dict[str, TableRecords]) -> None:
+    contract = CONTRACTS["hub_interventions"]
+    line = json.loads(lines_of(contract.table("interventions"), hub["interventions"].columns)[-1].as_py())
+    assert set(line) == {"referral", "client", "support"}
+    assert line["client"]["name"]["family"]
+    assert isinstance(line["support"].get("accepted", True), bool)
+    outcomes = lines_of(contract.table("outcomes"), hub["outcomes"].columns).to_pylist()
+    money = [json.loads(line)["outcome"]["money"] for line in outcomes if "money" in line]
+    assert money
+    assert all(isinstance(amount, int | float) for each in money for amount in each.values())
+
+
+def test_every_outcome_belongs_to_an_offer_and_money_to_completed_help(hub: dict[str, TableRecords]) -> None:
+    outcomes = hub["outcomes"].columns
+    assert set(outcomes["referral/reference"]) <= set(hub["interventions"].key.tolist())
+    won = (outcomes["outcome/money/weekly_gain"] != "") | (outcomes["outcome/money/debt_managed"] != "")
+    assert set(outcomes["outcome/code"][won]) == {"COMPLETED"}
+    assert {"DECLINED", "COMPLETED"} <= set(outcomes["outcome/code"])
+
+
+def test_the_hub_is_told_of_interventions_as_they_happened(
+    world: World, hub: dict[str, TableRecords]
+) -> None:
+    offers, made = hub["interventions"], world.course.interventions
+    happened = set(
+        zip(made.household.tolist(), made.person.tolist(), as_text(made.offered).tolist(), strict=True)
+    )
+    row = offers.record
+    shown = zip(
+        offers.household[row].tolist(), offers.person[row].tolist(),
+        offers.columns["support/offered_on"].tolist(), strict=True,
+    )  # fmt: skip
+    assert set(shown) <= happened
 
 
 def test_every_small_area_of_the_gazetteer_has_statistics_and_no_other(
