@@ -10,7 +10,8 @@ sources, reasons and outcomes; how episodes follow contacts, absence from school
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from synthetic.addresses import typed
 from synthetic.dates import MISSING, OPEN, Days, as_text
 from synthetic.errors import Registrations, error_model, register
 from synthetic.feeds.deliveries import MONTH_END, TRACE_DAYS, TableRecords, Traces, traces
+from synthetic.feeds.versions import versions
 from synthetic.identifiers import references
 from synthetic.population import CHILD, GROWN_CHILD, LEAD, PARTNER
 from synthetic.streams import pick
@@ -90,11 +92,22 @@ class _Episodes:
         return _Episodes(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
+_Rows = TypeVar("_Rows", _Contacts, _Episodes)
+
+
 def make_records(world: World) -> dict[str, TableRecords]:
     """Episodes and contacts, one record per person in each; both name people from one register."""
     contacts = _contacts(world, world.stream("early_help contacts"))
     episodes = _episodes(world, contacts, world.stream("early_help episodes"))
-    register_of = _Register.of(world, contacts, episodes, world.stream("early_help people"))
+    people = world.stream("early_help people")
+    episodes, added, contacts, added_contacts = _logged_twice(episodes, contacts, people)
+    register_of = _Register.of(
+        world,
+        np.concatenate([episodes.person, contacts.person]),
+        np.concatenate([episodes.start, contacts.day]),
+        np.concatenate([added, added_contacts]),
+        people,
+    )
     split = len(episodes.person)
     return {
         "episodes": _episode_records(
@@ -342,17 +355,23 @@ class _Register:
 
     @classmethod
     def of(
-        cls, world: World, contacts: _Contacts, episodes: _Episodes, generator: np.random.Generator
+        cls,
+        world: World,
+        person: np.ndarray,
+        day: np.ndarray,
+        again: np.ndarray,
+        generator: np.random.Generator,
     ) -> _Register:
-        """Enter everybody once, some twice; a record of somebody entered twice falls to either entry."""
-        person = np.concatenate([episodes.person, contacts.person])
-        day = np.concatenate([episodes.start, contacts.day])
+        """Enter everybody once, and those of the records `again` a second time; further records of somebody
+        entered twice fall to either entry.
+        """
         who, of_record = np.unique(person, return_inverse=True)
-        rate = error_model()["systems"]["early_help"]["duplicate_person"]
+        twice = np.unique(of_record[again])
         second = np.full(len(who), -1)
-        twice = np.flatnonzero(generator.random(len(who)) < rate)
         second[twice] = len(who) + np.arange(len(twice))
-        to_second = (second[of_record] >= 0) & (generator.random(len(person)) < 0.4)
+        to_second = again | ((second[of_record] >= 0) & (generator.random(len(person)) < 0.3))
+        first_record = np.unique(of_record, return_index=True)[1]
+        to_second[first_record[~again[first_record]]] = False
         entry = np.where(to_second, second[of_record], of_record)
         entered = np.concatenate([who, who[twice]])
         first_day = np.full(len(entered), OPEN, dtype=np.int64)
@@ -362,6 +381,37 @@ class _Register:
         nobody = np.full(len(entered), -1)
         entries = register(world.course.people, entered, weights, nobody, "early_help", generator)
         return cls(entries, references(len(entered), 300_000, generator, width=7), weights, entry)
+
+
+def _logged_twice(
+    episodes: _Episodes, contacts: _Contacts, generator: np.random.Generator
+) -> tuple[_Episodes, np.ndarray, _Contacts, np.ndarray]:
+    """Add a second record, under a second entry, for some people: two agencies told of the same thing.
+
+    Returns both tables with what is added in its place by day, and which records are added.
+    """
+    rate = error_model()["systems"]["early_help"]["duplicate_person"]
+    split = len(episodes.person)
+    who, first = np.unique(np.concatenate([episodes.person, contacts.person]), return_index=True)
+    copied = first[generator.random(len(who)) < rate]
+    later = generator.integers(0, 4, len(copied))
+    of_episode = copied < split
+    more = episodes.taken(copied[of_episode])
+    more = replace(more, start=more.start + later[of_episode], end=more.end + later[of_episode])
+    again = contacts.taken(copied[~of_episode] - split)
+    again = replace(again, day=again.day + later[~of_episode])
+    episodes, added = _joined(episodes, more)
+    contacts, added_contacts = _joined(contacts, again)
+    order = np.lexsort((added, episodes.service, episodes.person, episodes.start))
+    contact_order = np.lexsort((added_contacts, contacts.reason, contacts.person, contacts.day))
+    return (episodes.taken(order), added[order], contacts.taken(contact_order), added_contacts[contact_order])
+
+
+def _joined(rows: _Rows, more: _Rows) -> tuple[_Rows, np.ndarray]:
+    """Put `more` behind `rows`; return both, and which are more."""
+    names = type(rows).__dataclass_fields__
+    both = type(rows)(*(np.concatenate([getattr(rows, name), getattr(more, name)]) for name in names))
+    return both, np.arange(len(both.person)) >= len(rows.person)
 
 
 def _person_columns(
@@ -393,7 +443,7 @@ def _episode_records(
     reference = references(count, 2_000_000, generator, prefix="EH", width=8)
     told = episodes.start + generator.integers(0, 12, count)
     told_end = np.maximum(episodes.end + generator.integers(0, 22, count), told)
-    record, day = _versions([told, told_end])
+    record, day = versions(told, told_end)
     ended = day >= told_end[record]
     broken = ended & (generator.random(len(record)) < rates["broken_rows"])
     end = np.where(ended, episodes.end[record], MISSING)
@@ -432,7 +482,7 @@ def _contact_records(
     decided = contacts.day + np.where(generator.random(count) < 0.85, generator.integers(0, 3, count), 7)
     told = contacts.day + generator.integers(0, 4, count)
     told_decision = np.maximum(decided + generator.integers(0, 3, count), told)
-    record, day = _versions([told, told_decision])
+    record, day = versions(told, told_decision)
     shows = day >= told_decision[record]
     second = (generator.random(count) < rates["second_date_format"])[record]
     columns = {
@@ -453,17 +503,6 @@ def _contact_records(
 def _household(world: World, person: np.ndarray, day: np.ndarray) -> np.ndarray:
     stays = world.residences
     return stays.household[np.maximum(stays.at(person, day.astype(np.int32)), 0)]
-
-
-def _versions(days: list[np.ndarray]) -> tuple[np.ndarray, Days]:
-    """Return record and day of every version: one on each of its days, which rise."""
-    count = len(days[0])
-    record = np.tile(np.arange(count), len(days))
-    day = np.concatenate(days)
-    order = np.lexsort((day, record))
-    record, day = record[order], day[order].astype(np.int32)
-    fresh = np.append(True, (record[1:] != record[:-1]) | (day[1:] != day[:-1]))[: len(record)]
-    return record[fresh], day[fresh]
 
 
 def _repeated(columns: dict[str, np.ndarray], record: np.ndarray) -> dict[str, np.ndarray]:
