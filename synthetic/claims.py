@@ -14,8 +14,8 @@ from synthetic.dates import OPEN, Days
 from synthetic.streams import stream
 
 # By tenure (owner, private, social): share of households with a lasting claim.
-CREDIT_SHARE = np.array([0.035, 0.195, 0.36])
-BENEFIT_SHARE_WORKING_AGE = np.array([0.0, 0.07, 0.27])
+CREDIT_SHARE = np.array([0.035, 0.235, 0.36])
+BENEFIT_SHARE_WORKING_AGE = np.array([0.0, 0.08, 0.30])
 BENEFIT_SHARE_PENSIONERS = np.array([0.0, 0.55, 0.72])
 PENSION_AGE = 66
 _CLAIM_AFTER_JOB_LOSS = np.array([0.25, 0.75, 0.85])

@@ -31,7 +31,7 @@ from synthetic.properties import OWNER, PRIVATE
 
 ARREARS, SECTION_21, FAMILY_EXCLUSION, DOMESTIC_ABUSE, INSTITUTION, OTHER = range(6)
 ROUTES = ("arrears", "section_21", "family_exclusion", "domestic_abuse", "institution", "other")
-ROUTE_SHARES = np.array([0.20, 0.16, 0.24, 0.14, 0.09, 0.17])
+ROUTE_SHARES = np.array([0.18, 0.16, 0.25, 0.13, 0.09, 0.19])
 DUTIES_PER_HOUSEHOLD_YEAR = 13.2 / 1000
 HORIZONS = (1, 3, 6, 9)
 FINANCIAL_HORIZON = 6
@@ -63,12 +63,12 @@ ON_COUNCIL_TAX = 0.85
 """Share of arrears episodes that reach the council tax account, too (assumed)."""
 ABUSE_PROFILE = ABUSE + np.array([0.6, 0.5, 0.3, 0.2, 0.0, -0.2, -0.4, -0.6, -0.8, -1.0])
 ABUSE_ENDING = np.array([0.08] * 9 + [1.0])
-_ARREARS_START_BY_TENURE = np.array([0.0028, 0.0048, 0.0100])
-_ABUSE_START, _MENTAL_HEALTH_START = 0.0018, 0.0022
+_ARREARS_START_BY_TENURE = np.array([0.0015, 0.0039, 0.0088])
+ABUSE_START, _MENTAL_HEALTH_START = 0.0018, 0.0022
 _JOB_LOSS_START, JOB_LOSS_ENDING = 0.0045, 0.16
 _OUT_OF_WORK_TO_ARREARS, _CAP_TO_ARREARS = 1.3, 0.5
-_NEED_START, NEED_ENDING = 0.0016, 0.085
-_ABSENCE_START, ABSENCE_ENDING = 0.013, 0.085
+_NEED_START, NEED_ENDING = 0.0024, 0.085
+_ABSENCE_START, ABSENCE_ENDING = 0.024, 0.085
 HELP_MONTHS = 9
 """Months from an offer on: the help lowers the hazard if it was accepted, and no other offer is made."""
 OFFER_ACCEPTED, _OFFER_CEILING, _OFFER_WIDTH = 0.62, 0.30, 0.5
@@ -174,7 +174,7 @@ class Situation:
         """Monthly probability that abuse begins."""
         return (
             self.woman
-            * _ABUSE_START
+            * ABUSE_START
             * np.exp(0.6 * self.frailty + 0.5 * self.head_under_35 + 0.4 * self.lone_parent)
         )
 

@@ -48,11 +48,15 @@ from synthetic.hazard import (
 from synthetic.names import draw_surnames, feminine_surnames
 from synthetic.population import (
     CHILD,
+    CIVIL_PARTNERSHIP,
     GROWN_CHILD,
     LEAD,
+    MARRIED,
     PARTNER,
+    SEPARATED,
     SHARERS,
     SINGLE,
+    WIDOWED,
     Households,
     People,
     make_population,
@@ -77,7 +81,7 @@ BURN_IN_MONTHS = 36
 """Months lived before the first delivery, so that earlier cases, moves and episodes exist from the start."""
 _CALIBRATION_MONTHS = 12
 
-_MOVES_A_YEAR = np.array([0.045, 0.40, 0.075])
+_MOVES_A_YEAR = np.array([0.044, 0.38, 0.072])
 _WITHIN_DISTRICT = 0.55
 _TENURE_AFTER = np.array([[0.86, 0.13, 0.01], [0.20, 0.72, 0.08], [0.05, 0.15, 0.80]])
 _YEARS_IN_HOME = np.array([15.0, 2.6, 9.0])
@@ -179,6 +183,18 @@ class Births:
     day: Days
 
 
+@dataclass(frozen=True)
+class ForgottenBills:
+    """Council tax forgotten by households in no need: months of the first missed instalment and of the end; paid
+    after a month (reminder), two (final notice) or three (summons), or `ordered` (liability order).
+    """
+
+    household: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    ordered: np.ndarray
+
+
 RENT_ARREARS, ORDER_IN_NEED, ORDER_FORGOTTEN = range(3)
 FINANCIAL_KINDS = ("rent_arrears_over_8_weeks", "liability_order", "liability_order")
 
@@ -235,8 +251,7 @@ class LifeCourse:
     spells: Spells
     cases: Cases
     arrears: ArrearsEpisodes
-    forgotten: Episodes
-    """Council tax bills forgotten by households in no need; 3 months mean a liability order."""
+    forgotten: ForgottenBills
     abuse: Episodes
     mental_health: Episodes
     oracle: Oracle
@@ -471,10 +486,11 @@ class _County:
         role, born = people.role, people.date_of_birth
         head = role < GROWN_CHILD
         age = today - born
-        child = (role == CHILD) & (age >= 0) & (age < _ADULT)
-        pupil = (role == CHILD) & (age >= _TO_SCHOOL) & (age < _FROM_SCHOOL)
-        all_children = np.flatnonzero(role == CHILD)
-        grown = np.flatnonzero((role == GROWN_CHILD) | ((role == CHILD) & (age >= _ADULT)))
+        offspring = role >= GROWN_CHILD
+        child = offspring & (age >= 0) & (age < _ADULT)
+        pupil = offspring & (age >= _TO_SCHOOL) & (age < _FROM_SCHOOL)
+        all_children = np.flatnonzero(offspring)
+        grown = np.flatnonzero(offspring & (age >= _ADULT))
         grown_child = np.full(room, -1, dtype=np.int32)
         grown_child[people.household[grown]] = grown
         mother = np.where(
@@ -484,7 +500,7 @@ class _County:
         )
         capacity = room * 3
         mortal = np.flatnonzero(people.died_on != MISSING)
-        role_of = role.astype(np.int8)
+        role_of = np.where(offspring, CHILD, role).astype(np.int8)
         role_of[grown] = GROWN_CHILD
         area = properties.town[: properties.homes]
         towns, of_town = np.unique(area, return_inverse=True)
@@ -837,7 +853,8 @@ class _County:
         ordered = ~ends & (situation.slip_age[inside] == len(hazard.SLIP_ENDING) - 1)
         self._financial_event(active[inside[ordered]], month, ORDER_FORGOTTEN)
         self.slip_age[active[inside[~ends & ~ordered]]] += 1
-        self._end_slips(active[inside[ends | ordered]], month)
+        self._end_slips(active[inside[ends]], month)
+        self._end_slips(active[inside[ordered]], month, ordered=True)
         begins = active[(situation.slip_age < 0) & (chance[1] < situation.slip_start())]
         self.slip_age[begins] = 0
         self.slip_since[begins] = month
@@ -904,10 +921,10 @@ class _County:
         self.abuse_age[households] = -1
         self.abuse_since[households] = -1
 
-    def _end_slips(self, households: np.ndarray, month: int) -> None:
+    def _end_slips(self, households: np.ndarray, month: int, *, ordered: bool = False) -> None:
         count = len(households)
         self.slips.add(
-            households, self.slip_since[households], np.full(count, month + 1), np.zeros(count, dtype=bool)
+            households, self.slip_since[households], np.full(count, month), np.full(count, ordered)
         )
         self.slip_age[households] = -1
 
@@ -946,6 +963,8 @@ class _County:
         np.subtract.at(self.pupils, household[young & (age >= _TO_SCHOOL) & (age < _FROM_SCHOOL)], 1)
         took_lead = household[self.lead[household] == dying]
         heir = self.partner[took_lead] >= 0
+        self._widow(self.partner[took_lead[heir]])
+        self._widow(self.lead[household[self.partner[household] == dying]])
         self._lead_by(took_lead[heir], self.partner[took_lead[heir]])
         self.partner[took_lead[heir]] = -1
         self.partner[household[self.partner[household] == dying]] = -1
@@ -955,6 +974,10 @@ class _County:
         last_day = np.zeros(len(self.home), dtype=np.int64)
         last_day[household] = people.died_on[dying]
         self._leave_home(empty, last_day[empty] + 14, DIED, month)
+
+    def _widow(self, person: np.ndarray) -> None:
+        status = self.people.marital_status
+        status[person[np.isin(status[person], [MARRIED, CIVIL_PARTNERSHIP])]] = WIDOWED
 
     def _lead_by(self, households: np.ndarray, person: np.ndarray) -> None:
         self.lead[households] = person
@@ -1034,6 +1057,9 @@ class _County:
         self._leave_membership(leavers, day)
         self.partings.add(old_household[is_partner], day[is_partner])
         self._own_surname(leavers[is_partner], day[is_partner])
+        status = self.people.marital_status
+        for person in (leavers[is_partner], self.lead[old_household[is_partner]]):
+            status[person[np.isin(status[person], [MARRIED, CIVIL_PARTNERSHIP])]] = SEPARATED
 
         stays = self.random.random(len(leavers)) < 0.62
         leavers, old_household, day = leavers[stays], old_household[stays], day[stays]
@@ -1101,7 +1127,10 @@ class _County:
         self.last_case[hosts] = np.maximum(self.last_case[hosts], self.last_case[goes])
         self.income[hosts] += self.income[goes]
         people = self.people
-        takes = people.female[person] & (self.random.random(len(person)) < 0.4)
+        weds = self.random.random(len(person)) < 0.5
+        for spouse in (person[weds], self.lead[hosts[weds]]):
+            people.marital_status[spouse] = MARRIED
+        takes = weds & people.female[person] & (self.random.random(len(person)) < 0.75)
         takes &= people.surname_changed_on[person] == MISSING
         bride, groom = person[takes], self.lead[hosts[takes]]
         name = feminine_surnames(people.surname[groom], people.origin[groom], people.female[bride])
@@ -1272,7 +1301,6 @@ class _County:
         episodes = {
             name: Episodes(*log.joined())
             for name, log in (
-                ("forgotten", self.slips),
                 ("abuse", self.abuse),
                 ("mental_health", self.mental_health),
                 ("job_loss", self.job_loss),
@@ -1287,6 +1315,7 @@ class _County:
             spells=spells,
             cases=cases,
             arrears=ArrearsEpisodes(*arrears),
+            forgotten=ForgottenBills(*self.slips.joined()),
             oracle=oracle,
             intercepts=self.levels.intercepts,
             parted=np.stack(self.partings.joined(), axis=1),
@@ -1332,7 +1361,7 @@ class _County:
             partner=np.concatenate([self.made.partner, np.full(more, -1, dtype=np.int32)]),
             low_income=self.low_income,
             income_weekly=self.income,
-            free_school_meals=self.low_income,
+            free_school_meals=np.concatenate([self.made.free_school_meals, self.low_income[-more:]]),
         )
 
     def _cases(self) -> Cases:
@@ -1395,7 +1424,11 @@ class _County:
         of = np.repeat(np.arange(len(household)), count)
         person = np.repeat(first, count) + ragged_offsets(count)
         born = people.date_of_birth[person]
-        fits = (people.role[person] == CHILD) & (begins[of] >= born + ages[0]) & (begins[of] < born + ages[1])
+        fits = (
+            (people.role[person] >= GROWN_CHILD)
+            & (begins[of] >= born + ages[0])
+            & (begins[of] < born + ages[1])
+        )
         of, person = of[fits], person[fits]
         key = random.random(len(of))
         order = np.lexsort((key, of))
@@ -1479,9 +1512,20 @@ class _County:
         )
         return make_incidents(
             person, household, home, start[rows], stays.end[rows], rate, _MOVES_A_YEAR[tenure],
+            hazard.ABUSE_START * np.exp(0.6 * made.frailty[household]) * self._may_be_abused(made, person, household),
             self._abused(abuse, made, person, household, start[rows], stays.end[rows]),
             self.starts[BURN_IN_MONTHS:], seed, first_day, last_day,
         )  # fmt: skip
+
+    def _may_be_abused(self, made: Households, person: np.ndarray, household: np.ndarray) -> np.ndarray:
+        """Whether the person is the one whom abuse in the household would hit."""
+        return self._victim(made, household) == person
+
+    def _victim(self, made: Households, household: np.ndarray) -> np.ndarray:
+        lead, partner = made.lead[household], made.partner[household]
+        female = self.people.female
+        woman = np.where(female[lead] | (partner < 0), lead, partner)
+        return np.where(female[woman], woman, -1)
 
     def _abused(
         self, abuse: Episodes, made: Households, person: np.ndarray, household: np.ndarray, start: np.ndarray,
@@ -1491,8 +1535,7 @@ class _County:
         last = len(self.starts) - 1
         begins = self.starts[np.minimum(abuse.start, last)]
         ends = self.starts[np.minimum(abuse.end, last)]
-        lead, partner = made.lead[abuse.household], made.partner[abuse.household]
-        victim = np.where(self.people.female[lead] | (partner < 0), lead, partner)
+        victim = self._victim(made, abuse.household)
         order = np.lexsort((start, person))
         key = person[order].astype(np.int64) * 2**20 + start[order] + 2**18
         place = np.searchsorted(key, victim.astype(np.int64) * 2**20 + begins + 2**18 + 15, side="right") - 1

@@ -23,11 +23,18 @@ ROLES = ("lead", "partner", "sharer", "grown_child", "child")
 TYPES = ("single", "lone_parent", "couple", "couple_children", "couple_grown_children", "sharers")
 SINGLE, LONE_PARENT, COUPLE, COUPLE_CHILDREN, COUPLE_GROWN_CHILDREN, SHARERS = range(6)
 _TYPE_SHARES = (
-    (0.23, 0.04, 0.31, 0.29, 0.12, 0.01),
-    (0.25, 0.12, 0.21, 0.24, 0.04, 0.14),
-    (0.36, 0.23, 0.11, 0.20, 0.08, 0.02),
+    (0.24, 0.04, 0.33, 0.23, 0.15, 0.01),
+    (0.25, 0.12, 0.19, 0.25, 0.04, 0.15),
+    (0.37, 0.22, 0.10, 0.18, 0.11, 0.02),
 )
-_LEAD_AGE = ((57.0, 15.0), (37.0, 12.0), (49.0, 16.0))
+# Mean and spread of the head's age: by tenure for those alone or in a couple, by type for the others.
+_LEAD_AGE = ((68.0, 15.0), (40.0, 15.0), (57.0, 17.0))
+_LEAD_AGE_BY_TYPE = {1: (36.0, 7.5), 3: (38.5, 7.0), 4: (54.0, 6.0), 5: (26.0, 5.0)}
+_BIRTHS_A_YEAR = (0.020, 0.06, 0.17, 0.15, 0.0, 0.0)
+_FERTILE_UNTIL, _FERTILITY_FALLS_FROM = 44.0, 35.0
+RELIGIONS = ("none", "christian", "muslim", "hindu", "sikh", "buddhist", "jewish", "other")
+MARITAL = ("single", "married", "civil_partnership", "separated", "divorced", "widowed")
+NEVER_MARRIED, MARRIED, CIVIL_PARTNERSHIP, SEPARATED, DIVORCED, WIDOWED = range(6)
 FRAILTY_SD = 0.6  # feeds.md
 ETHNICITIES = (
     "WBRI", "WIRI", "WIRT", "WROM", "WOTH", "MWBC", "MWBA", "MWAS", "MOTH",
@@ -42,6 +49,19 @@ _ETHNICITY_BY_ORIGIN = {
     "british": {"WBRI": 0.93, "WIRI": 0.01, "WIRT": 0.003, "WROM": 0.004, "WOTH": 0.014, "MWBC": 0.011,
                 "MWAS": 0.006, "MOTH": 0.005, "BCRB": 0.012, "BOTH": 0.005},
 }  # fmt: skip
+# Religion by the letters with which an ethnicity code begins (assumed, near the 2021 census of Kent).
+_RELIGION_BY_ETHNICITY = {
+    "": (0.30, 0.63, 0.05, 0.0, 0.0, 0.005, 0.005, 0.01),
+    "WBRI": (0.40, 0.585, 0.003, 0.0, 0.0, 0.004, 0.003, 0.005),
+    "WIRI": (0.15, 0.84, 0.0, 0.0, 0.0, 0.0, 0.0, 0.01),
+    "AIND": (0.07, 0.12, 0.05, 0.36, 0.37, 0.01, 0.0, 0.02),
+    "APKN": (0.03, 0.01, 0.95, 0.0, 0.0, 0.0, 0.0, 0.01),
+    "ABAN": (0.03, 0.01, 0.93, 0.02, 0.0, 0.0, 0.0, 0.01),
+    "AOTH": (0.12, 0.22, 0.16, 0.25, 0.03, 0.20, 0.0, 0.02),
+    "BAFR": (0.06, 0.80, 0.13, 0.0, 0.0, 0.0, 0.0, 0.01),
+    "CHNE": (0.62, 0.20, 0.0, 0.0, 0.0, 0.17, 0.0, 0.01),
+    "OOTH": (0.15, 0.30, 0.48, 0.01, 0.01, 0.03, 0.01, 0.01),
+}
 
 
 @dataclass(frozen=True)
@@ -81,6 +101,8 @@ class People:
     old_phone: np.ndarray
     died_on: Days
     ethnicity: np.ndarray
+    religion: np.ndarray
+    marital_status: np.ndarray
     disabled: np.ndarray
     upn: np.ndarray
 
@@ -105,11 +127,8 @@ def make_population(
     family_origin = pick(generator, dict(read_names().shares), count)
     frailty = generator.normal(0, FRAILTY_SD, count)
 
-    household, role, age = _slots(kind, lead_age, generator)
-    date_of_birth = (reference_day - np.round(age * 365.25) - generator.integers(0, 365, len(age))).astype(
-        np.int32
-    )
-    date_of_birth = np.where(role == CHILD, date_of_birth + 180, date_of_birth).astype(np.int32)
+    household, role, age = _slots(kind, lead_age, (end_day - reference_day) / 365.25, generator)
+    date_of_birth = (reference_day - np.round(age * 365.25)).astype(np.int32)
     first = np.flatnonzero(role == LEAD)
     partner_of = np.full(count, -1)
     partner_rows = np.flatnonzero(role == PARTNER)
@@ -155,6 +174,7 @@ def make_population(
         end_day,
         generator,
     )
+    ethnicity = _ethnicities(origin, stream(seed, "ethnicity"))
     nino = ninos(len(household), generator)
     lead_income = 0.9 * frailty + generator.normal(0, 1, count) + np.array([-1.9, -0.55, 0.3])[tenure]
     income = np.round(np.array([760.0, 560.0, 390.0])[tenure] * np.exp(-0.38 * lead_income), 2)
@@ -176,7 +196,11 @@ def make_population(
         phone=phones(len(household), generator),
         old_phone=phones(len(household), generator),
         died_on=_deaths(date_of_birth, start_day, end_day, generator),
-        ethnicity=_ethnicities(origin, stream(seed, "ethnicity")),
+        ethnicity=ethnicity,
+        religion=_religions(ethnicity, date_of_birth, reference_day, stream(seed, "religion")),
+        marital_status=_marital_statuses(
+            role, date_of_birth, partner_of[household] >= 0, reference_day, stream(seed, "marital status")
+        ),
         disabled=_disabilities(date_of_birth, tenure[household], reference_day, stream(seed, "disability")),
         upn=_pupil_numbers(date_of_birth, reference_day, end_day, stream(seed, "pupil numbers")),
     )
@@ -190,42 +214,37 @@ def birth_date_texts(people: People, rows: np.ndarray) -> np.ndarray:
 
 def _lead_ages(tenure: np.ndarray, kind: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     mean, spread = np.array(_LEAD_AGE)[tenure].T
-    by_type = {
-        LONE_PARENT: (36, 7.5),
-        COUPLE_CHILDREN: (38.5, 7),
-        COUPLE_GROWN_CHILDREN: (54, 6),
-        SHARERS: (26, 5),
-    }
-    shifts = {SINGLE: 3.0, COUPLE: 4.0}
-    for number, (centre, width) in by_type.items():
+    for number, (centre, width) in _LEAD_AGE_BY_TYPE.items():
         mean = np.where(kind == number, centre, mean)
         spread = np.where(kind == number, width, spread)
-    for number, shift in shifts.items():
-        mean = np.where(kind == number, mean + shift, mean)
     return np.clip(mean + spread * generator.normal(size=len(kind)), 18.5, 97)
 
 
-def _slots(kind: np.ndarray, lead_age: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Return household, role and age of every person, in household and role order. Children may be born later
-    (age < 0).
+def _slots(
+    kind: np.ndarray, lead_age: np.ndarray, years: float, generator: np.random.Generator
+) -> tuple[np.ndarray, ...]:
+    """Return household, role and age of every person, in household and role order. Children born in the `years`
+    to come have ages below 0.
     """
     count = len(kind)
     everyone = np.arange(count)
     couple = np.isin(kind, [COUPLE, COUPLE_CHILDREN, COUPLE_GROWN_CHILDREN])
     sharers = np.where(kind == SHARERS, generator.integers(1, 4, count), 0)
-    grown = np.where(kind == COUPLE_GROWN_CHILDREN, generator.integers(1, 3, count), 0)
+    grown = np.where(kind == COUPLE_GROWN_CHILDREN, generator.integers(1, 4, count), 0)
     grown += (kind == LONE_PARENT) & (lead_age > 42) & (generator.random(count) < 0.5)
     children = np.where(
         np.isin(kind, [LONE_PARENT, COUPLE_CHILDREN]),
-        1 + generator.binomial(3, np.where(kind == LONE_PARENT, 0.28, 0.36), count),
+        1 + generator.binomial(3, np.where(kind == LONE_PARENT, 0.24, 0.32), count),
         0,
     )
+    fertile = np.clip((_FERTILE_UNTIL - lead_age) / (_FERTILE_UNTIL - _FERTILITY_FALLS_FROM), 0, 1)
+    births = generator.random(count) < -np.expm1(-np.array(_BIRTHS_A_YEAR)[kind] * fertile * years)
     members = {
         LEAD: np.ones(count, dtype=int),
         PARTNER: couple.astype(int),
         SHARER: sharers,
         GROWN_CHILD: grown,
-        CHILD: children,
+        CHILD: children + births,
     }
     household = np.concatenate([np.repeat(everyone, numbers) for numbers in members.values()])
     role = np.concatenate([np.full(int(numbers.sum()), member) for member, numbers in members.items()])
@@ -235,15 +254,17 @@ def _slots(kind: np.ndarray, lead_age: np.ndarray, generator: np.random.Generato
     chance = generator.random(len(role))
     noise = generator.normal(size=len(role))
     oldest_child = np.clip(lead - 19, 0.5, 17.9)
+    last_of_household = np.append(household[1:] != household[:-1], True)
+    to_come = (role == CHILD) & last_of_household & births[household]
     age = np.select(
         [role == LEAD, role == PARTNER, role == SHARER, role == GROWN_CHILD],
         [
             lead,
             np.clip(lead - 1.5 + 3.5 * noise, 18.2, 97),
             np.clip(lead + 3 * noise, 18.2, 60),
-            16.5 + chance * np.clip(lead - 36, 2, 13),
+            18 + chance * np.clip(lead - 38, 2, 12),
         ],
-        default=-2.5 + chance * (oldest_child + 2.5),
+        default=np.where(to_come, -years * chance, chance * oldest_child),
     )
     return household, role, age
 
@@ -334,6 +355,52 @@ def _ethnicities(origin: np.ndarray, generator: np.random.Generator) -> np.ndarr
         place = np.searchsorted(cumulative / cumulative[-1], chance[here], side="right")
         ethnicity[here] = codes[place]
     return ethnicity
+
+
+def _religions(
+    ethnicity: np.ndarray, date_of_birth: Days, reference_day: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Draw each person's religion by ethnicity and age (assumed): positions in `RELIGIONS`."""
+    chance = generator.random(len(ethnicity))
+    religion = np.zeros(len(ethnicity), dtype=np.int8)
+    for number, code in enumerate(ETHNICITIES):
+        shares = np.cumsum(_RELIGION_BY_ETHNICITY.get(code, _RELIGION_BY_ETHNICITY[""]))
+        here = np.flatnonzero(ethnicity == number)
+        religion[here] = np.searchsorted(shares / shares[-1], chance[here], side="right")
+    age = (reference_day - date_of_birth) / 365.25
+    lapsed = (religion == 1) & (generator.random(len(age)) < np.interp(age, [20, 70], [0.45, 0.05]))
+    religion[lapsed] = 0
+    return religion
+
+
+def _marital_statuses(
+    role: np.ndarray, date_of_birth: Days, in_couple: np.ndarray, reference_day: int,
+    generator: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
+    """Draw each person's legal status before the months lived (assumed): positions in `MARITAL`.
+
+    Couples marry with age; a couple's two members have one status. Those alone were married the oftener the
+    older they are.
+    """
+    age = (reference_day - date_of_birth) / 365.25
+    head = (role == LEAD) | (role == PARTNER)
+    couple = head & in_couple
+    status = np.zeros(len(role), dtype=np.int8)
+    first = np.flatnonzero(couple & (role == LEAD))
+    weds = generator.random(len(first)) < np.interp(age[first], [20, 30, 45, 70], [0.1, 0.45, 0.75, 0.93])
+    civil = generator.random(len(first)) < 0.006
+    status[first] = np.where(weds, np.where(civil, CIVIL_PARTNERSHIP, MARRIED), NEVER_MARRIED)
+    second = np.flatnonzero(couple & (role == PARTNER))
+    status[second] = status[first]
+    alone = np.flatnonzero(head & ~in_couple)
+    chance = generator.random(len(alone))
+    widowed = np.interp(age[alone], [45, 60, 75, 90], [0.01, 0.07, 0.32, 0.68])
+    divorced = np.interp(age[alone], [25, 40, 55, 75, 90], [0.02, 0.24, 0.45, 0.36, 0.18])
+    apart = np.where(generator.random(len(alone)) < 0.2, SEPARATED, DIVORCED)
+    status[alone] = np.where(
+        chance < widowed, WIDOWED, np.where(chance < widowed + divorced, apart, NEVER_MARRIED)
+    )
+    return status
 
 
 def _disabilities(

@@ -137,7 +137,7 @@ def make_properties(households: int, seed: int, first_day: int, last_day: int) -
     bedrooms = np.clip(
         np.round(rooms.normal(np.array([3.1, 2.4, 2.2])[tenure] - 0.9 * (is_block[of_home]), 0.8)), 1, 5
     ).astype(np.int8)
-    lha = np.array([0.0, 165.0, 212.0, 265.0, 340.0])[np.minimum(bedrooms, 4)]
+    lha = _allowances(places)[area[street[of_home]], np.minimum(bedrooms, 4) - 1]
     rent = lha * np.array([0.0, 1.04, 0.56])[tenure] * np.exp(rooms.normal(0, 0.16, homes))
     built_on = np.full(total, MISSING, dtype=np.int32)
     new = np.flatnonzero(generator.random(homes) < _NEW_BUILD_SHARE)
@@ -164,6 +164,14 @@ def make_properties(households: int, seed: int, first_day: int, last_day: int) -
         bedrooms=bedrooms,
         lha_weekly=lha,
     )
+
+
+def _allowances(places: dict[str, Any]) -> np.ndarray:
+    """Local Housing Allowance, pounds a week: areas x bedrooms (1 to 4)."""
+    by_code = {
+        code: market["allowance"] for market in places["rent_areas"].values() for code in market["outward"]
+    }
+    return np.array([by_code[code] for code in places["areas"]], dtype=float)
 
 
 def _street_names(area: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -34,6 +34,7 @@ def make_incidents(
     end: Days,
     rate: np.ndarray,
     leaving_a_year: np.ndarray,
+    abuse_start: np.ndarray,
     abuse: tuple[np.ndarray, Days, Days],
     month_starts: Days,
     seed: int,
@@ -41,7 +42,8 @@ def make_incidents(
     last_day: int,
 ) -> tuple[Incidents, VictimHazard]:
     """Make incidents of adults' stays (one position each, `start` to `end` cut to the months told, `rate` from
-    `incident_rates`) and the oracle at each of `month_starts`. `abuse`: stay of the victim, first and last day.
+    `incident_rates`, `abuse_start` the monthly chance that abuse begins) and the oracle at each of `month_starts`.
+    `abuse`: stay of the victim, first and last day.
     """
     random = stream(seed, "incidents")
     begin = np.maximum(start, first_day - COHORT_DAYS).astype(np.int64)
@@ -51,8 +53,8 @@ def make_incidents(
     stay = np.repeat(np.arange(len(person)), times)
     day = begin[stay] + np.floor(random.random(len(stay)) * years[stay] * 365.25).astype(np.int64)
     in_abuse = np.zeros(len(stay), dtype=bool)
-    of, abuse_start, abuse_end = abuse
-    abuse_begin, abuse_until = np.maximum(abuse_start, begin[of]), np.minimum(abuse_end, until[of] + 1)
+    of, from_day, to_day = abuse
+    abuse_begin, abuse_until = np.maximum(from_day, begin[of]), np.minimum(to_day, until[of] + 1)
     abuse_years = np.maximum(abuse_until - abuse_begin, 0) / 365.25
     times = random.poisson(_ABUSE_A_YEAR * abuse_years)
     row = np.repeat(np.arange(len(of)), times)
@@ -93,7 +95,7 @@ def make_incidents(
         np.minimum(kind, len(INCIDENT_KINDS) - 1)[by_person].astype(np.int8),
     )
     return incidents, _oracle(
-        person, household, start, end, rate, leaving_a_year, abuse, stay, day, month_starts
+        person, household, start, end, rate, leaving_a_year, abuse_start, abuse, stay, day, month_starts
     )
 
 
@@ -113,8 +115,8 @@ def incident_rates(
 
 def _oracle(
     person: np.ndarray, household: np.ndarray, start: Days, end: Days, rate: np.ndarray,
-    leaving_a_year: np.ndarray, abuse: tuple[np.ndarray, Days, Days], stay: np.ndarray, day: np.ndarray,
-    month_starts: Days,
+    leaving_a_year: np.ndarray, abuse_start: np.ndarray, abuse: tuple[np.ndarray, Days, Days],
+    stay: np.ndarray, day: np.ndarray, month_starts: Days,
 ) -> VictimHazard:  # fmt: skip
     """The chance of a further incident within six months of each month's start, for those with one in the two
     years before who live here then. `stay` and `day` are the incidents, ordered by stay.
@@ -139,6 +141,8 @@ def _oracle(
         abused[abuse[0][(abuse[1] <= today) & (abuse[2] > today)]] = True
         abuse_ends = leaving + 1.0
         more = _ABUSE_A_YEAR * abused[now] * -np.expm1(-abuse_ends * span) / abuse_ends
+        # Abuse that has not begun yet: it begins evenly over the six months.
+        more += np.where(abused[now], 0.0, _ABUSE_A_YEAR * 12 * abuse_start[now] * span**2 / 2)
         gone = 0.45 * leaving
         lasting = rate[now] * np.where(gone > 0, -np.expm1(-gone * span) / np.maximum(gone, 1e-9), span)
         people.append(cohort)
