@@ -38,7 +38,7 @@ _END_REASONS = ("MVD", "UCR", "INC", "DEC", "NIL")
 _KEPT_DAYS = 548
 _REDUCTION_SHARE, _OTHER_ADULTS_RECORDED, _ASSOCIATION_SHARE = 0.5, 0.6, 0.3
 _OPEN_TEXT = "2099-12-31"
-_ADULT_DAYS, _SCHOOL_DAYS = 6575, 1461
+_ADULT_DAYS, _NINO_DAYS, _SCHOOL_DAYS = 6575, 5844, 1461
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def _members(
     )
     joins_later = start > homes.start[home] + 31
     opened = np.where(joins_later, start + generator.integers(10, 150, rows), homes.opened[home])
-    opened = np.maximum(opened, homes.opened[home])
+    opened = np.maximum(np.maximum(opened, homes.opened[home]), start + 1)
     leaves_before = (end < homes.end[home]) & (stays.end[stay] < OPEN)
     died = leaves_before & (people.died_on[person] == end)
     never = died & (generator.random(rows) < error_model()["deceased_not_closed"])
@@ -292,10 +292,11 @@ def _members(
     closed = np.minimum(left, homes.closed[home])
     # Who had left again before the system heard of it was never in the file.
     surname_day = entries.surname_known_on[entry]
-    record, day = versions(opened, closed, np.where(surname_day == MISSING, OPEN, surname_day))
+    surname_day = np.where((surname_day == MISSING) | (surname_day > closed), OPEN, surname_day)
+    record, day = versions(opened, closed, surname_day)
     is_closed = day >= closed[record]
     shown_end = np.where(is_closed, end[record], OPEN).astype(np.int32)
-    adult = kind != DEPENDENT_CHILD
+    adult = age_days >= _NINO_DAYS
     pupil = (age_days < _ADULT_DAYS) & (
         np.minimum(end, world.last_day) - people.date_of_birth[person] > _SCHOOL_DAYS
     )

@@ -15,15 +15,15 @@ import pytest
 
 from synthetic.county import make_county
 from synthetic.dates import OPEN, add_months, as_text, month_starts
-from synthetic.feeds import housing_benefit
+from synthetic.feeds import electoral_register, housing_benefit
 from synthetic.feeds.deliveries import TableRecords
 from synthetic.life_course import BURN_IN_MONTHS, live
-from synthetic.properties import PRIVATE, make_properties
+from synthetic.properties import OWNER, PRIVATE, SOCIAL, make_properties
 from synthetic.residences import make_residences
 from synthetic.world import World
 
 HOUSEHOLDS, MONTHS, SEED = 3000, 18, 1
-FEEDS = ("housing_benefit",)
+FEEDS = ("electoral_register", "housing_benefit")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,30 @@ class County:
     @cached_property
     def benefits(self) -> dict[str, TableRecords]:
         return housing_benefit.make_records(self.world)
+
+    @cached_property
+    def electors(self) -> TableRecords:
+        return electoral_register.make_records(self.world)["electors"]
+
+    def living_here(self, day: int) -> np.ndarray:
+        """Stays of adults on `day`."""
+        stays, born = self.world.residences, self.world.course.people.date_of_birth
+        here = (stays.start <= day) & (stays.end >= day) & (day - born[stays.person] >= 6575)
+        return np.flatnonzero(here)
+
+    def registered(self, day: int) -> np.ndarray:
+        """True for each of `living_here` who is on the register at their address."""
+        world, stay = self.world, self.living_here(day)
+        rows = shown_on(self.electors, day)
+        assert self.electors.person is not None
+        entry = np.strings.add(
+            np.strings.add(self.electors.person[rows.record].astype("U9"), " "), rows["Postcode"]
+        )
+        lived = np.strings.add(
+            np.strings.add(world.residences.person[stay].astype("U9"), " "),
+            world.properties.postcode[world.residences.property[stay]],
+        )
+        return np.isin(lived, entry)
 
 
 @dataclass(frozen=True)
@@ -89,10 +113,15 @@ def test_the_loader_takes_every_delivery_and_sets_aside_only_the_spoilt_rows(
     assert all(re.search(r"date|registered_on|_on\b", rule) for (rule,) in spoilt), spoilt
 
 
-def test_the_same_seed_gives_the_same_records_and_another_does_not(county: County) -> None:
-    again = housing_benefit.make_records(county.world)["members"]
-    for name, values in county.benefits["members"].columns.items():
-        assert (np.asarray(values) == np.asarray(again.columns[name])).all(), name
+def test_the_same_world_gives_the_same_records(county: County) -> None:
+    again = [
+        *housing_benefit.make_records(county.world).values(),
+        *electoral_register.make_records(county.world).values(),
+    ]
+    for one, other in zip([*county.benefits.values(), county.electors], again, strict=True):
+        assert (one.key == other.key).all()
+        for name, values in one.columns.items():
+            assert (np.asarray(values) == np.asarray(other.columns[name])).all(), name
 
 
 def test_birth_dates_are_typed_in_three_ways(county: County) -> None:
@@ -114,7 +143,12 @@ def test_two_adults_in_a_hundred_have_no_national_insurance_number_and_no_child_
     kind, nino = np.asarray(members.columns["type"])[first], np.asarray(members.columns["nino"])[first]
     adults = np.isin(kind, ["1", "2"])
     assert np.mean(nino[adults] == "") == pytest.approx(0.02, abs=0.012)
-    assert (nino[kind == "3"] == "").all()
+    assert members.person is not None
+    born = county.world.course.people.date_of_birth[members.person]
+    began = np.asarray(members.columns["from_date"])[first]
+    under_16 = (kind == "3") & (as_text((born + 5844).astype(np.int32)) > began)
+    assert under_16.any()
+    assert (nino[under_16] == "").all()
 
 
 def test_some_children_have_their_own_pupil_number(county: County) -> None:
@@ -179,6 +213,73 @@ def test_benefit_records_are_known_after_they_happened(county: County) -> None:
         known = as_text(records.known_on.astype(np.int32))
         assert (known[whole] >= began[whole]).all()
         assert (records.dropped_on <= OPEN).all()
+
+
+def test_two_private_renters_in_five_are_not_on_the_register_and_few_owners_are_not(county: County) -> None:
+    days = county.world.first_day + np.arange(60, 540, 60)
+    absent = []
+    for day in days.tolist():
+        here = county.registered(day)
+        tenure = county.world.properties.tenure[county.world.residences.property[county.living_here(day)]]
+        absent.append(
+            [1 - here[tenure == kind].mean() for kind in (OWNER, PRIVATE, SOCIAL)] + [1 - here.mean()]
+        )
+    owner, private, social, everyone = np.mean(absent, axis=0)
+    # Some adults have no vote (5 %), and they are not on it either.
+    assert private == pytest.approx(0.44, abs=0.05)
+    assert owner == pytest.approx(0.10, abs=0.04)
+    assert owner < social < private
+    assert everyone == pytest.approx(0.18, abs=0.04)
+
+
+def test_the_register_knows_only_those_birth_dates_that_attainers_gave(county: County) -> None:
+    electors, born = county.electors, county.world.course.people.date_of_birth
+    assert electors.person is not None
+    given = np.asarray(electors.columns["Date of birth"]) != ""
+    age = (electors.known_on - born[electors.person[electors.record]]) / 365.25
+    assert given.any()
+    # Who turns 18 while the canvass runs is shown as an attainer until December.
+    assert age[given].max() < 18.3
+    assert np.mean(given) < 0.1
+
+
+def test_nothing_is_published_while_the_canvass_runs(county: County) -> None:
+    months = np.unique(
+        [
+            text[3:5]
+            for text in np.asarray(county.electors.columns["Date registered"]).tolist()
+            if not text.startswith("31/02")
+        ]
+    )
+    assert set(months.tolist()) == {"01", "02", "03", "04", "05", "06", "07", "08", "09", "12"}
+    removed = np.asarray(county.electors.columns["Date removed"])
+    assert {text[3:5] for text in removed[removed != ""].tolist()} <= set(months.tolist())
+    assert {text[:2] for text in removed[removed != ""].tolist()} == {"01"}
+
+
+def test_movers_come_months_late_and_leave_months_late(county: County) -> None:
+    world, electors = county.world, county.electors
+    stays = world.residences
+    assert electors.person is not None
+    stay = stays.at(
+        electors.person, electors.known_on[np.searchsorted(electors.record, np.arange(len(electors.key)))]
+    )
+    lag = (
+        electors.known_on[np.searchsorted(electors.record, np.arange(len(electors.key)))] - stays.start[stay]
+    )
+    recent = (stays.start[stay] > world.first_day - 300) & (lag >= 0)
+    assert 45 < np.median(lag[recent]) < 300
+    last = world.last_day
+    shown = shown_on(electors, last)
+    gone = ~np.isin(electors.person[shown.record], stays.person[(stays.start <= last) & (stays.end >= last)])
+    assert 0.02 < np.mean(gone) < 0.15
+
+
+def test_an_entry_that_goes_is_sent_once_more_with_its_day(county: County) -> None:
+    electors = county.electors
+    removed = np.asarray(electors.columns["Date removed"]) != ""
+    assert removed.any()
+    assert (electors.known_on[removed] == electors.dropped_on[removed]).all()
 
 
 _MADE: list[Path] = []
