@@ -279,7 +279,7 @@ def _check(load: _Load, table: Table) -> None:
         _tell_broken_deliveries(load, table, broken, paths)
     load.tables[table.name] = TableVerdict(table.name, rows.verdicts, whole.verdicts)
 
-    load.profiles += profiles_of(table, typed, parsed, broken_rows)
+    load.profiles += profiles_of(table, typed, parsed, broken_rows, (*rows.broken, *whole.broken))
     for delivery_id, count in broken_rows.items():
         load.broken_rows[delivery_id] += count
     keep = pc.invert(

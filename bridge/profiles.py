@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bridge.parsed_file import ParsedFile
+from expectations.validation import BrokenRule
 from governance.contracts import Table
 
 PROFILES = "delivery_profiles"
@@ -22,7 +24,7 @@ PROFILES = "delivery_profiles"
 
 @dataclass(frozen=True)
 class TableProfile:
-    """One table of one delivery, before anything was set aside. Mappings are by column."""
+    """One table of one delivery, before anything was set aside. Counts are by column, broken rules by name."""
 
     delivery_id: str
     table: str
@@ -33,12 +35,21 @@ class TableProfile:
     empty: Mapping[str, int]
     codes: Mapping[str, Mapping[str, int]]
     unknown_codes: Mapping[str, int]
+    broken_rules: Mapping[str, int]
+    broken_delivery_rules: tuple[str, ...]
 
 
 def profiles_of(
-    table: Table, typed: pa.Table, parsed: Mapping[str, ParsedFile], broken_rows: Mapping[str, int]
+    table: Table,
+    typed: pa.Table,
+    parsed: Mapping[str, ParsedFile],
+    broken_rows: Mapping[str, int],
+    broken: Sequence[BrokenRule],
 ) -> list[TableProfile]:
-    """Return the profile of every delivery in `typed`, whose rows stand together by delivery."""
+    """Return the profile of every delivery in `typed`, whose rows stand together by delivery.
+
+    `broken` are the rules that rows or deliveries broke.
+    """
     found, start = [], 0
     for delivery_id, part in parsed.items():
         rows = typed.slice(start, part.rows.num_rows)
@@ -62,9 +73,21 @@ def profiles_of(
                     name: rows.num_rows - rows[name].null_count - sum(counted.values())
                     for name, counted in codes.items()
                 },
+                broken_rules={
+                    rule.rule.name: count
+                    for rule in broken
+                    if (count := _between(rule.positions, start - part.rows.num_rows, start))
+                },
+                broken_delivery_rules=tuple(
+                    rule.rule.name for rule in broken if delivery_id in rule.delivery_ids
+                ),
             )
         )
     return found
+
+
+def _between(positions: Sequence[int], first: int, last: int) -> int:
+    return sum(1 for position in positions if first <= position < last)
 
 
 def _known_codes(rows: pa.Table, name: str, codes: Sequence[str]) -> dict[str, int]:
@@ -110,6 +133,6 @@ def read_profiles(connection: duckdb.DuckDBPyConnection, feed: str) -> list[Tabl
     return [_profile(json.loads(row[0])) for row in rows]
 
 
-def _profile(fields: dict[str, object]) -> TableProfile:
-    absent = fields.pop("absent_columns")
-    return TableProfile(**fields, absent_columns=tuple(absent))  # type: ignore[arg-type]
+def _profile(fields: dict[str, Any]) -> TableProfile:
+    tuples = {name: tuple(fields[name]) for name in ("absent_columns", "broken_delivery_rules")}
+    return TableProfile(**{**fields, **tuples})

@@ -40,6 +40,11 @@ def bars(
     return _as_markdown(figure, title)
 
 
+def picture(title: str, png: bytes) -> dg.MetadataValue:
+    """Show a picture that was drawn already."""
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
 def calibration(title: str, predicted: Sequence[float], observed: Sequence[float]) -> dg.MetadataValue:
     """Draw a calibration curve beside the diagonal that a perfect model would follow."""
     figure, axes = _new_figure(title, "predicted share", "observed share")
@@ -65,5 +70,4 @@ def _new_figure(title: str, x_label: str, y_label: str) -> tuple[Any, Any]:
 def _as_markdown(figure: Any, title: str) -> dg.MetadataValue:
     png = io.BytesIO()
     figure.savefig(png, format="png")
-    encoded = base64.b64encode(png.getvalue()).decode()
-    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{encoded})")
+    return picture(title, png.getvalue())

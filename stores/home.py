@@ -45,6 +45,10 @@ class Home:
     def quarantine(self, feed: str) -> Path:
         return self.council / "quarantine" / feed
 
+    def feed_page(self, feed: str) -> Path:
+        """What the rules found in a feed's deliveries, for people: counts only."""
+        return self.council / "feeds" / f"{feed}.html"
+
     def vault_db(self, partner: str) -> Path:
         return self.council / "vault" / f"{partner}.duckdb"
 

@@ -1,18 +1,21 @@
 """Bridge assets, made from the contracts: a contract is all that a new feed needs here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import dagster as dg
 
 from bridge.addresses import match_addresses
+from bridge.feed_health import Drift, feed_health
+from bridge.feed_page import write_feed_page
+from bridge.feed_plots import trends
 from bridge.inbox import deliveries
 from bridge.loading import LoadReport, load_deliveries
 from bridge.pseudonymise import pseudonymise_deliveries
 from governance.contracts import FeedContract
 from orchestration.bridge.council import Council
 from orchestration.bridge.partitions import deliveries_of
-from orchestration.metadata import bars, metadata_of
+from orchestration.metadata import metadata_of, picture
 from orchestration.names import (
     BRIDGE,
     PARTNER_FEEDS,
@@ -25,6 +28,9 @@ from orchestration.night import Night
 
 # How many days beyond cadence and latency a feed may be late before it counts as stale.
 GRACE_DAYS = 3
+
+# Changes named in a check; the feed's page has all of them.
+CHANGES_TOLD = 50
 
 # Runs when something upstream is new, and never past a failed blocking check (a plain `eager` would).
 WHEN_CHECKED = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
@@ -62,6 +68,7 @@ def _loaded(contract: FeedContract) -> dg.AssetsDefinition:
     key = loaded_key(contract.feed)
     row_checks = {table.name: f"row_rules_{table.name}" for table in contract.tables}
     delivery_checks = {table.name: f"delivery_rules_{table.name}" for table in contract.tables}
+    schema_checks = {table.name: f"schema_{table.name}" for table in contract.tables}
 
     @dg.asset(
         key=key,
@@ -96,22 +103,56 @@ def _loaded(contract: FeedContract) -> dg.AssetsDefinition:
                 ),
             )
             for name in names.values()
+        ]
+        + [
+            dg.AssetCheckSpec(
+                name,
+                asset=key,
+                description=(
+                    "Columns and code lists as the contract and the deliveries before had them. Warns when a column "
+                    "is new or missing, or a code is new, gone or not the contract's."
+                ),
+            )
+            for name in schema_checks.values()
         ],
     )
     def loaded(context: dg.AssetExecutionContext, council: Council) -> dg.MaterializeResult:
-        report = load_deliveries(council.zone(), contract.feed, list(context.partition_keys))
+        zone = council.zone()
+        report = load_deliveries(zone, contract.feed, list(context.partition_keys))
+        health = feed_health(zone, contract.feed)
+        drift = health.drift([verdict.delivery_id for verdict in report.deliveries])
+        plot = trends(health, contract.latency_days)
+        page = write_feed_page(zone, contract, health, plot)
+        plots = {"feed_health": picture("Trends over deliveries", plot)} if plot else {}
         return dg.MaterializeResult(
-            metadata={**metadata_of(report), **_load_plots(report)},
-            check_results=list(_check_results(report, key, row_checks, delivery_checks)),
+            metadata={**metadata_of(report), **plots, "page": dg.MetadataValue.path(page)},
+            check_results=[
+                *_check_results(report, key, row_checks, delivery_checks),
+                *_schema_results(drift, key, schema_checks),
+            ],
         )
 
     return loaded
 
 
-def _load_plots(report: LoadReport) -> dict[str, dg.MetadataValue]:
-    days = [verdict.delivery_id[:10] for verdict in report.deliveries]
-    rows = [float(verdict.rows_in) for verdict in report.deliveries]
-    return {"rows_by_delivery": bars("Rows by delivery", days, rows, "delivery", "rows")}
+def _schema_results(
+    drift: Sequence[Drift], key: dg.AssetKey, checks: dict[str, str]
+) -> Iterator[dg.AssetCheckResult]:
+    """Warn of what changed, newest delivery first: by column and by the contract's own codes, in counts."""
+    for table, name in checks.items():
+        mine = [each for each in reversed(drift) if each.table == table]
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=name,
+            passed=not mine,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{len(mine)} changes to look at." if mine else "Nothing has changed.",
+            metadata={"changes": dg.MetadataValue.json([_change(each) for each in mine[:CHANGES_TOLD]])},
+        )
+
+
+def _change(drift: Drift) -> dict[str, str | None]:
+    return {"delivery": drift.delivery_id, "column": drift.column, "code": drift.code, "says": drift.says}
 
 
 def _check_results(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from bridge.feed_health import Drift, code_shift, deliveries_before, feed_health
+from bridge.feed_page import write_feed_page
+from bridge.feed_plots import trends
+from expectations.rules import delivery_rules, row_rules
 
 HEADER = "account_ref,stage_code,stage_date,balance"
 ACCOUNTS = (
@@ -102,3 +107,22 @@ def test_the_shift_of_a_code_list_is_the_share_that_would_have_to_change(council
     assert code_shift(history[1], deliveries_before(history, 1), "stage_code") == pytest.approx(0.25)
     assert [each.days_to_arrive for each in history] == [3, 3]
     assert history[0].profile.empty["balance"] == 0
+
+
+def test_the_page_of_a_feed_shows_every_rule_and_no_value_of_its_files(council: Any) -> None:
+    drop(council, 0, {"REMINDER1": 50})
+    drop(council, 1, {"REMINDER1": 50, "ZEBRAWORTH": 2})
+    council.load("council_tax")
+    contract = council.zone.contracts["council_tax"]
+    health = feed_health(council.zone, "council_tax")
+    plot = trends(health, contract.latency_days)
+    page = write_feed_page(council.zone, contract, health, plot).read_text(encoding="utf-8")
+    for table in contract.tables:
+        for rule in (*row_rules(table), *delivery_rules(contract, table)):
+            assert f"<code>{escape(rule.name)}</code>" in page
+    assert '<td class="count broken">2</td>' in page
+    assert "2 values are none of the contract&#39;s codes" in page
+    assert plot is not None
+    text = page.replace(b64encode(plot).decode(), "").casefold()
+    for value in ("zebra", "canary", "zz1 1aa", "100001", "01/04/2020"):
+        assert value not in text
