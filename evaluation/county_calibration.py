@@ -19,7 +19,7 @@ from evaluation.county_figures import Estimate, Figure, Sums, Unit, Verdict, Wan
 MEASURES_FILE = Path(__file__).with_name("county_measures.sql")
 CALIBRATION_FILE = Path(__file__).resolve().parent.parent / "synthetic" / "calibration.yaml"
 PUBLISHED = "published"
-OTHER = "other"
+OTHER, MISSING = "other", "missing"
 
 OWN_WANTED = {
     "oracle_observed_over_expected": (Wanted(1.0, 0.9, 1.1, "the oracle is the chance itself", False), "")
@@ -110,9 +110,9 @@ def without_measure(
     """Return the lines of the calibration table that nothing measured, so that none is passed over in silence."""
     for name, (target, about) in wanted.items():
         if name not in figures:
-            yield Figure(
-                name, OTHER, name.replace("_", " "), Unit.NUMBER, None, target, Verdict.NOT_MEASURED, about
-            )
+            group = MISSING if name.startswith(f"{MISSING}.") else OTHER
+            title = name.replace("_", " ").replace(".", ", ")
+            yield Figure(name, group, title, Unit.NUMBER, None, target, Verdict.NOT_MEASURED, about)
 
 
 def figure_of(

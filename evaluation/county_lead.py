@@ -81,9 +81,8 @@ def median(values: np.ndarray) -> Estimate | None:
     if not len(values):
         return None
     ordered = np.sort(values)
-    outside = (1 - CONFIDENCE) / 2
-    low = int(stats.binom.ppf(outside, len(ordered), 0.5))
-    high = min(int(stats.binom.ppf(1 - outside, len(ordered), 0.5)), len(ordered) - 1)
+    low = max(int(stats.binom.ppf((1 - CONFIDENCE) / 2, len(ordered), 0.5)) - 1, 0)
+    high = len(ordered) - 1 - low
     middle = float(np.median(ordered))
     return Estimate(middle, float(ordered[low]), float(ordered[high]), len(ordered), len(ordered))
 

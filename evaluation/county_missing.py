@@ -11,8 +11,8 @@ from evaluation.county_figures import Figure, Unit, Wanted, estimate
 from governance.contracts import FeedContract, Identifier, Table
 
 GROUP = "missing"
-ADULT_YEARS = 16
-"""A National Insurance number comes shortly before the sixteenth birthday."""
+ADULT_YEARS = 18
+"""Numbers come before the sixteenth birthday, but benefits and landlords ask dependants for none."""
 SCHOOL_YEARS = (5, 16)
 
 _TOLD = {

@@ -91,6 +91,7 @@ def page(judged: CountyJudged) -> str:
         interval=_interval,
         counted=_counted,
         wanted=told_wanted,
+        sentence=lambda text: f"{text.rstrip('.')}.",
         matrix=_matrix(judged),
         share=lambda found: amount(found.value, Unit.SHARE),
         days=lambda days: "–" if math.isnan(days) else f"{days:g}",
