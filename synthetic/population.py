@@ -15,7 +15,14 @@ import numpy as np
 
 from synthetic.dates import MISSING, Days, as_text, parts
 from synthetic.identifiers import ninos, phones
-from synthetic.names import draw_forenames, draw_surnames, feminine_surnames, read_names
+from synthetic.names import (
+    draw_forenames,
+    draw_surnames,
+    feminine_surnames,
+    has_fathers_name,
+    one_name_only,
+    read_names,
+)
 from synthetic.streams import pick, stream
 
 LEAD, PARTNER, SHARER, GROWN_CHILD, CHILD = range(5)
@@ -44,12 +51,7 @@ ETHNICITIES = (
 _SCHOOL_AGES = (4, 19)
 _KENT_AUTHORITY = 886
 _UPN_LETTERS = np.array(list("ABCDEFGHJKLMNPQRTUVWXYZ"))
-# Ethnicity by name origin (assumed, near the 2021 census of Kent).
-_ETHNICITY_BY_ORIGIN = {
-    "british": {"WBRI": 0.93, "WIRI": 0.01, "WIRT": 0.003, "WROM": 0.004, "WOTH": 0.014, "MWBC": 0.011,
-                "MWAS": 0.006, "MOTH": 0.005, "BCRB": 0.012, "BOTH": 0.005},
-}  # fmt: skip
-# Religion by the letters with which an ethnicity code begins (assumed, near the 2021 census of Kent).
+# Religion by ethnicity; "" for the others (assumed, near the 2021 census of Kent).
 _RELIGION_BY_ETHNICITY = {
     "": (0.30, 0.63, 0.05, 0.0, 0.0, 0.005, 0.005, 0.01),
     "WBRI": (0.40, 0.585, 0.003, 0.0, 0.0, 0.004, 0.003, 0.005),
@@ -161,6 +163,10 @@ def make_population(
     middle[no_middle] = ""
     _make_namesakes(household, role, female, forename, first, generator)
     _tell_twins_apart(household, date_of_birth, role, forename, middle)
+    of_father = has_fathers_name(origin)
+    never_female = np.zeros(len(origin), dtype=bool)
+    middle = np.where(of_father, draw_forenames(origin, never_female, birth_year, generator), middle)
+    surname = one_name_only(forename, surname, origin, generator)
 
     later, changed_on = _surname_changes(
         role,
@@ -348,7 +354,7 @@ def _ethnicities(origin: np.ndarray, generator: np.random.Generator) -> np.ndarr
     chance = generator.random(len(origin))
     ethnicity = np.zeros(len(origin), dtype=np.int8)
     for number, name in enumerate(read_names().origins):
-        shares = _ETHNICITY_BY_ORIGIN.get(name, {"WOTH": 1.0})
+        shares = read_names().ethnicity[name]
         codes = np.array([ETHNICITIES.index(code) for code in shares])
         cumulative = np.cumsum(list(shares.values()))
         here = origin == number

@@ -241,11 +241,11 @@ def test_every_whole_number_in_the_world_is_known_to_be_a_position_or_not(world:
     """A new field that points at people, households or spells must be named in `POINTS_AT`."""
     numbers = {
         "tenure", "type", "role", "origin", "ethnicity", "property", "reason", "month", "duty", "route", "kind",
-        "need", "outcome",
+        "need", "outcome", "religion", "marital_status",
     }  # fmt: skip
     days = {
         "date_of_birth", "surname_changed_on", "died_on", "join", "leave", "start", "end", "applied", "decided",
-        "offered", "ended", "day",
+        "offered", "set_off", "claimed", "repossessed", "ended", "day",
     }  # fmt: skip
     tables = [getattr(world.course, item.name) for item in fields(world.course)] + [world.residences]
     unknown = {
