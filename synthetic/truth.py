@@ -3,8 +3,8 @@
 People and homes:
 
 - `persons`, a row per person who ever lived here: person_id, household_id (the first), role, female,
-  date_of_birth, origin, forename, middle_name, surname, later_surname, surname_changed_on, died_on, and the
-  protected characteristics: ethnicity (DfE main code), religion, marital_status (at the end), disabled. Sexual
+  date_of_birth, origin, forename, middle_name, surname, later_surname, surname_changed_on, died_on, nino, and
+  the protected characteristics: ethnicity (DfE main code), religion, marital_status (at the end), disabled. Sexual
   orientation and gender reassignment are left out: no partner's system here holds them.
 - `births`, a row per child born here: person_id, mother_id, household_id, date (pregnancy and maternity).
 - `households`, a row per household that ever lived here: household_id, type (when it came), frailty, low_income,
@@ -18,7 +18,8 @@ Outcomes, and the oracles (see `hazard`, `victims`):
   tenure, with_children, lone_parent, probability_1, probability_3, probability_6, probability_9.
 - `events`, a row per prevention or relief duty: household_id, person_id, duty_date, application_date,
   shock_date (what set it off: arrears begun, a notice, a quarrel), duty, route, reason, tenure, with_children,
-  lone_parent, support_need, uprn, precursor_6_months.
+  lone_parent, support_need, uprn, precursor_6_months, first_precursor_on (of the same traces, the first
+  that a partner knew and that still counted at the duty).
 - `financial_hazard`, a row per household and month: household_id, month, probability_6.
 - `financial_events`: household_id, date, kind (rent_arrears_over_8_weeks or liability_order), in_need (false: the
   bill was forgotten).
@@ -150,6 +151,7 @@ def _persons(world: World, rows: np.ndarray) -> pa.Table:
             "later_surname": pa.array(people.later_surname[rows]),
             "surname_changed_on": _days(people.surname_changed_on[rows]),
             "died_on": _days(people.died_on[rows]),
+            "nino": pa.array(people.nino[rows]),
             "ethnicity": _names(ETHNICITIES, people.ethnicity[rows]),
             "religion": _names(RELIGIONS, people.religion[rows]),
             "marital_status": _names(MARITAL, people.marital_status[rows]),
@@ -218,6 +220,7 @@ def _events(world: World, precursors: tuple[np.ndarray, Days, Days]) -> pa.Table
     household, decided = cases.household[rows], cases.decided[rows]
     spell = world.spell_at(household, cases.applied[rows])
     homes = world.properties.uprn[world.course.spells.property[np.maximum(spell, 0)]]
+    seen, first_known = _seen_before(household, decided, precursors)
     return pa.table(
         {
             "household_id": household_ids(household),
@@ -233,15 +236,18 @@ def _events(world: World, precursors: tuple[np.ndarray, Days, Days]) -> pa.Table
             "lone_parent": pa.array(cases.lone_parent[rows]),
             "support_need": pa.array(cases.support_need[rows]),
             "uprn": pa.array(homes),
-            "precursor_6_months": pa.array(_seen_before(household, decided, precursors)),
+            "precursor_6_months": pa.array(seen),
+            "first_precursor_on": _days(first_known),
         }
     )
 
 
 def _seen_before(
     household: np.ndarray, decided: Days, precursors: tuple[np.ndarray, Days, Days]
-) -> np.ndarray:
-    """True where a trace of the household was known `_LEAD_DAYS` before, and still counted."""
+) -> tuple[np.ndarray, Days]:
+    """True where a trace of the household was known `_LEAD_DAYS` before, and still counted; and the first day
+    (`MISSING`: none) on which a trace was known that still counted at the duty.
+    """
     trace_household, known_on, counts_until = precursors
     order = np.argsort(trace_household, kind="stable")
     first = np.searchsorted(trace_household[order], household, side="left")
@@ -251,7 +257,10 @@ def _seen_before(
     trace = order[np.repeat(first, count) + offset]
     cutoff = decided[event] - _LEAD_DAYS
     seen = (known_on[trace] <= cutoff) & (counts_until[trace] >= cutoff)
-    return np.bincount(event[seen], minlength=len(household)) > 0
+    counted = (known_on[trace] < decided[event]) & (counts_until[trace] >= decided[event])
+    first_known = np.full(len(household), OPEN, dtype=np.int32)
+    np.minimum.at(first_known, event[counted], known_on[trace[counted]].astype(np.int32))
+    return np.bincount(event[seen], minlength=len(household)) > 0, first_known
 
 
 def _births(world: World) -> pa.Table:
