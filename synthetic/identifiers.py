@@ -20,6 +20,8 @@ _NHS_WEIGHTS = np.arange(10, 1, -1)
 
 def digits(numbers: np.ndarray, width: int) -> np.ndarray:
     """Write whole numbers with leading zeros, `width` digits wide."""
+    if not numbers.size:  # zfill takes no empty array
+        return np.zeros(numbers.shape, dtype=f"U{width}")
     return np.strings.zfill(numbers.astype(f"U{width}"), width)
 
 
