@@ -15,8 +15,8 @@ from synthetic.streams import stream
 
 # By tenure (owner, private, social): share of households with a lasting claim.
 CREDIT_SHARE = np.array([0.035, 0.235, 0.36])
-BENEFIT_SHARE_WORKING_AGE = np.array([0.0, 0.08, 0.30])
-BENEFIT_SHARE_PENSIONERS = np.array([0.0, 0.55, 0.72])
+BENEFIT_SHARE_WORKING_AGE = np.array([0.0, 0.10, 0.38])
+BENEFIT_SHARE_PENSIONERS = np.array([0.0, 0.58, 0.76])
 PENSION_AGE = 66
 _CLAIM_AFTER_JOB_LOSS = np.array([0.25, 0.75, 0.85])
 

@@ -17,8 +17,9 @@ quarrel) counts at its expected rate. Tenure, ages, rent and the like are held a
 goes runs on, starts and ends, and households move and leave, as their chances say; each of these at its
 expected value, independently of the others. A shock month is not foreseen, and counts from its own month on.
 
-**Financial exclusion** (its own outcome and oracle): rent arrears pass 8 weeks, or a council tax liability
-order is made; from arrears episodes, and from households that forget to pay and are in no need.
+**Financial exclusion** (its own outcome and oracle): the arrears on a social landlord's rent account pass 8
+weeks, or a council tax liability order is made; from arrears episodes, and from households that forget to pay
+and are in no need.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from synthetic.properties import OWNER, PRIVATE
+from synthetic.properties import PRIVATE, SOCIAL
 
 ARREARS, SECTION_21, FAMILY_EXCLUSION, DOMESTIC_ABUSE, INSTITUTION, OTHER = range(6)
 ROUTES = ("arrears", "section_21", "family_exclusion", "domestic_abuse", "institution", "other")
-ROUTE_SHARES = np.array([0.18, 0.16, 0.25, 0.13, 0.09, 0.19])
+ROUTE_SHARES = np.array([0.16, 0.155, 0.28, 0.13, 0.10, 0.175])
 DUTIES_PER_HOUSEHOLD_YEAR = 13.2 / 1000
 HORIZONS = (1, 3, 6, 9)
 FINANCIAL_HORIZON = 6
@@ -61,13 +62,13 @@ ARREARS_ENDING = np.array([0.18] * 3 + [0.12] * 2 + [0.09] * 2 + [0.075])
 OVER_8_WEEKS_AGE, LIABILITY_ORDER_AGE = 3, 5
 ON_COUNCIL_TAX = 0.85
 """Share of arrears episodes that reach the council tax account, too (assumed)."""
-ABUSE_PROFILE = ABUSE + np.array([0.6, 0.5, 0.3, 0.2, 0.0, -0.2, -0.4, -0.6, -0.8, -1.0])
+ABUSE_PROFILE = ABUSE + np.array([0.3, 0.3, 0.2, 0.1, 0.0, -0.2, -0.4, -0.6, -0.8, -1.0])
 ABUSE_ENDING = np.array([0.08] * 9 + [1.0])
-_ARREARS_START_BY_TENURE = np.array([0.0015, 0.0039, 0.0088])
-ABUSE_START, _MENTAL_HEALTH_START = 0.0018, 0.0022
+_ARREARS_START_BY_TENURE = np.array([0.0015, 0.0040, 0.0082])
+ABUSE_START, _MENTAL_HEALTH_START = 0.0021, 0.0022
 _JOB_LOSS_START, JOB_LOSS_ENDING = 0.0045, 0.16
 _OUT_OF_WORK_TO_ARREARS, _CAP_TO_ARREARS = 1.3, 0.5
-_NEED_START, NEED_ENDING = 0.0024, 0.085
+_NEED_START, NEED_ENDING = 0.00224, 0.085
 _ABSENCE_START, ABSENCE_ENDING = 0.024, 0.085
 HELP_MONTHS = 9
 """Months from an offer on: the help lowers the hazard if it was accepted, and no other offer is made."""
@@ -417,7 +418,7 @@ class _Exclusion:
             slips,
             situation.slip_start(),
             share,
-            (situation.tenure != OWNER).astype(float),
+            (situation.tenure == SOCIAL).astype(float),
             np.zeros(households),
         )
 

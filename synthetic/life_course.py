@@ -89,8 +89,8 @@ _ARRIVALS_A_YEAR = np.array([0.09, 0.30, 0.12])
 _PARTINGS_A_YEAR, _LEAVING_HOME_A_YEAR, _UNIONS_A_YEAR = 0.016, 0.13, 0.03
 _TENURE_AFTER_PARTING = np.array([0.12, 0.70, 0.18])
 _RELIEF_SHARE = np.array([0.45, 0.35, 0.62, 0.60, 0.85, 0.50])
-_EVICTED_FROM_AGE, _RELIEF_BEFORE_EVICTION, _RELIEF_AT_EVICTION = 8, 0.15, 0.85
-_CLAIM_WEEKS, _CLAIM_SPREAD, _FIRST_CLAIM_DAYS = 24.5, 0.30, 75
+_EVICTED_FROM_AGE, _RELIEF_BEFORE_EVICTION, _RELIEF_AT_EVICTION = 9, 0.12, 0.85
+_CLAIM_WEEKS, _CLAIM_SPREAD, _FIRST_CLAIM_DAYS = 24.5, 0.30, 60
 _ADULT, _FROM_SCHOOL, _TO_SCHOOL = (int(years * 365.25) + 1 for years in (18, 16, 5))
 _SIBLINGS_TOO = 0.55
 # DfE primary need, N1 to N9 (assumed, near the children in need census).
@@ -890,7 +890,7 @@ class _County:
     def _exclude(self, households: np.ndarray, month: int) -> None:
         """Note the arrears episodes that passed 8 weeks or reached a liability order this month."""
         age = self.arrears_age[households]
-        rents = self.properties.tenure[self.home[households]] != OWNER
+        rents = self.properties.tenure[self.home[households]] == SOCIAL
         # The age stops at its last value, which is beyond both.
         self._financial_event(households[(age == hazard.OVER_8_WEEKS_AGE) & rents], month, RENT_ARREARS)
         ordered = (age == hazard.LIABILITY_ORDER_AGE) & self.on_tax[households]
@@ -1548,7 +1548,7 @@ class _County:
 def _possessions(cases: Cases, random: np.random.Generator) -> Possessions:
     """Claims behind the evictions for arrears: some weeks after the arrears began, 24.5 weeks (median) before."""
     evicted = (cases.route == ARREARS) & (cases.duty == RELIEF) & (cases.tenure != OWNER)
-    rows = np.flatnonzero(evicted & (cases.decided - cases.set_off > _FIRST_CLAIM_DAYS + 60))
+    rows = np.flatnonzero(evicted & (cases.decided - cases.set_off > _FIRST_CLAIM_DAYS + 150))
     weeks = _CLAIM_WEEKS * np.exp(random.normal(0, _CLAIM_SPREAD, len(rows)))
     claimed = cases.decided[rows] - np.round(weeks * 7).astype(np.int64)
     claimed = np.maximum(claimed, cases.set_off[rows] + _FIRST_CLAIM_DAYS)

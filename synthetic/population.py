@@ -35,13 +35,15 @@ _TYPE_SHARES = (
     (0.37, 0.22, 0.10, 0.18, 0.11, 0.02),
 )
 # Mean and spread of the head's age: by tenure for those alone or in a couple, by type for the others.
-_LEAD_AGE = ((68.0, 15.0), (40.0, 15.0), (57.0, 17.0))
+_LEAD_AGE = ((70.0, 14.0), (40.0, 15.0), (58.0, 17.0))
 _LEAD_AGE_BY_TYPE = {1: (36.0, 7.5), 3: (38.5, 7.0), 4: (54.0, 6.0), 5: (26.0, 5.0)}
-_BIRTHS_A_YEAR = (0.020, 0.06, 0.17, 0.15, 0.0, 0.0)
+_BIRTHS_A_YEAR = (0.025, 0.07, 0.22, 0.18, 0.0, 0.0)
 _FERTILE_UNTIL, _FERTILITY_FALLS_FROM = 44.0, 35.0
 RELIGIONS = ("none", "christian", "muslim", "hindu", "sikh", "buddhist", "jewish", "other")
 MARITAL = ("single", "married", "civil_partnership", "separated", "divorced", "widowed")
 NEVER_MARRIED, MARRIED, CIVIL_PARTNERSHIP, SEPARATED, DIVORCED, WIDOWED = range(6)
+_FREE_MEALS_FROM = -0.24
+"""Need (see `make_population`) from which pupils eat for free; low income is above 0."""
 FRAILTY_SD = 0.6  # feeds.md
 ETHNICITIES = (
     "WBRI", "WIRI", "WIRT", "WROM", "WOTH", "MWBC", "MWBA", "MWAS", "MOTH",
@@ -185,7 +187,7 @@ def make_population(
     lead_income = 0.9 * frailty + generator.normal(0, 1, count) + np.array([-1.9, -0.55, 0.3])[tenure]
     income = np.round(np.array([760.0, 560.0, 390.0])[tenure] * np.exp(-0.38 * lead_income), 2)
     households = Households(
-        tenure, kind, frailty, first, partner_of, lead_income > 0, income, lead_income > 0
+        tenure, kind, frailty, first, partner_of, lead_income > 0, income, lead_income > _FREE_MEALS_FROM
     )
     people = People(
         household=household,
@@ -335,13 +337,13 @@ def _surname_changes(
 
 
 def _deaths(date_of_birth: Days, start_day: int, end_day: int, generator: np.random.Generator) -> Days:
-    """Draw the day of death from a Gompertz hazard (1.3 % a year at 67, doubling in 7.5 years: as England,
+    """Draw the day of death from a Gompertz hazard (1.45 % a year at 67, doubling in 7.5 years: as England,
     roughly).
 
     Returns `MISSING` for those who outlive `end_day`.
     """
     rate = np.log(2) / 7.5
-    level = 0.013 * np.exp(-67 * rate)
+    level = 0.0145 * np.exp(-67 * rate)
     age = np.maximum(start_day - date_of_birth, 0) / 365.25
     survived = generator.exponential(size=len(age))
     lifetime = np.log1p(survived * rate / (level * np.exp(rate * age))) / rate

@@ -1,8 +1,7 @@
 """Council tax: an account per household and home, a row per liable person, and recovery stages.
 
 Published (feeds.md): reminder in month 2 of an arrears episode, summons in 3-4, liability order in 4-5; 95.9
-% collected in year. Assumed: 85 % of arrears episodes reach the council tax account; 9 % of accounts a year
-forget an instalment without being in need; 88 % of one-adult households claim the single person discount;
+% collected in year. Assumed: 88 % of one-adult households claim the single person discount;
 accounts open 2-45 days and close 3-60 days late.
 """
 
@@ -16,9 +15,10 @@ from synthetic.addresses import typed
 from synthetic.dates import MISSING, OPEN, Days, as_text
 from synthetic.errors import Registrations, as_cp1252, error_model, register
 from synthetic.feeds.deliveries import TRACE_DAYS, WEEKLY, TableRecords, Traces, traces
+from synthetic.hazard import LIABILITY_ORDER_AGE
 from synthetic.identifiers import pounds, references
 from synthetic.population import CHILD, GROWN_CHILD, LEAD, SHARER
-from synthetic.properties import OWNER, PRIVATE
+from synthetic.properties import PRIVATE
 from synthetic.streams import pick
 from synthetic.world import World
 
@@ -37,7 +37,6 @@ _STAGES = (
     "ARRANGEMENT",
     "CLEARED",
 )
-_FORGETFUL_A_YEAR = 0.09
 
 
 def make_records(world: World) -> dict[str, TableRecords]:
@@ -331,17 +330,20 @@ def _need(world: World, generator: np.random.Generator) -> tuple[np.ndarray, ...
     began = months[np.minimum(arrears.start, last)].astype(np.int64)
     ended = np.where(arrears.end > last, OPEN, months[np.minimum(arrears.end, last)]).astype(np.int64)
     spell = world.spell_at(arrears.household, began)
-    rows = np.flatnonzero((spell >= 0) & (generator.random(len(began)) < 0.85))
+    rows = np.flatnonzero((spell >= 0) & arrears.on_council_tax)
     spell, began, ended = spell[rows], began[rows], ended[rows]
+    ordered_on = months[np.minimum(arrears.start[rows] + LIABILITY_ORDER_AGE, last)]
     by_duty = arrears.by_duty[rows].astype(bool)
     chance = generator.random(len(rows))
     steps = (
-        (0, 35, 65, 2.0), (1, 60, 85, 2.8), (2, 62, 88, 3.0), (3, 92, 125, 4.5), (4, 125, 160, 6.5),
+        (0, 35, 65, 2.0), (1, 60, 85, 2.8), (2, 62, 88, 3.0), (3, 92, 125, 4.5), (4, 150, 181, 6.5),
         (5, 230, 300, 9.0), (6, 150, 200, 6.0),
     )  # fmt: skip
     columns: list[tuple[np.ndarray, ...]] = []
     for stage, earliest, latest, owed in steps:
         day = began + generator.integers(earliest, latest, len(rows))
+        if stage == 4:
+            day = ordered_on + generator.integers(0, 28, len(rows))
         reached = day < ended
         if stage == 1:
             reached &= chance < 0.5
@@ -363,30 +365,22 @@ def _forgotten(world: World, generator: np.random.Generator) -> tuple[np.ndarray
     liability order.
     """
     course = world.course
-    begin = np.maximum(course.spells.start, world.first_day - _KEPT_DAYS)
-    end = np.minimum(course.spells.end, world.last_day)
-    years = np.maximum(end - begin, 0) / 365.25
-    tenure = world.properties.tenure[course.spells.property]
-    times = generator.poisson(years * _FORGETFUL_A_YEAR * np.where(tenure == OWNER, 0.8, 1.4))
-    spell = np.repeat(np.arange(len(times)), times)
-    first = (begin[spell] + np.floor(generator.random(len(spell)) * years[spell] * 365.25)).astype(np.int64)
-    far = generator.random(len(spell))
+    bills, months = course.forgotten, course.month_starts
+    last = len(months) - 1
+    reminded = months[bills.start].astype(np.int64) + generator.integers(0, 28, len(bills.start))
+    spell = world.spell_at(bills.household, reminded)
+    rows = np.flatnonzero(spell >= 0)
+    spell, lasted = spell[rows], bills.end[rows] - bills.start[rows]
     columns = []
-    for stage, share, delay, owed in (
-        (0, 1.0, 0, 1.5),
-        (2, 0.25, 28, 2.0),
-        (3, 0.12, 60, 3.5),
-        (4, 0.07, 90, 5.0),
-    ):
-        reached = far < share
-        columns.append(
-            (
-                spell[reached],
-                np.full(reached.sum(), stage),
-                first[reached] + delay,
-                np.full(reached.sum(), owed),
-            )
-        )
-    day = first + np.where(far < 0.07, 200, np.where(far < 0.25, 90, 21))
-    columns.append((spell, np.full(len(spell), 7), day, np.zeros(len(spell))))
+    for stage, after, owed in ((0, 0, 1.5), (2, 1, 2.0), (3, 2, 3.5), (4, 3, 5.0)):
+        month = bills.start[rows] + after
+        reached = (bills.ordered[rows] if stage == 4 else lasted > after) & (month < last)
+        reached = np.ones(len(rows), dtype=bool) if stage == 0 else reached.astype(bool)
+        day = months[np.minimum(month[reached], last)] + generator.integers(0, 28, int(reached.sum()))
+        day = reminded[rows] if stage == 0 else day
+        columns.append((spell[reached], np.full(len(day), stage), day, np.full(len(day), owed)))
+    paid = bills.end[rows] < last
+    day = months[np.minimum(bills.end[rows][paid] + 1, last)] + generator.integers(0, 20, int(paid.sum()))
+    day = np.where(bills.ordered[rows][paid], day + 90, day)
+    columns.append((spell[paid], np.full(len(day), 7), day, np.zeros(len(day))))
     return tuple(np.concatenate(column) for column in zip(*columns, strict=True))

@@ -18,7 +18,7 @@ from synthetic.feeds.deliveries import CASE_DAYS, MONTH_END, TableRecords, Trace
 from synthetic.hazard import ARREARS, DOMESTIC_ABUSE, FAMILY_EXCLUSION, INSTITUTION, SECTION_21
 from synthetic.identifiers import references
 from synthetic.life_course import DUTIES
-from synthetic.population import CHILD, GROWN_CHILD
+from synthetic.population import CHILD
 from synthetic.streams import pick
 from synthetic.world import World
 
@@ -63,12 +63,9 @@ def make_records(world: World) -> dict[str, TableRecords]:
     address = typed(properties, stays.property[np.maximum(stay, 0)], weights, generator)
     line = np.where(fixed, address.one_line(" "), "NO FIXED ABODE")
     children = _children(world, household, applied)
-    children = np.where(
-        (route == FAMILY_EXCLUSION) & (stays.role[np.maximum(true_stay, 0)] == GROWN_CHILD), 0, children
-    )
-    needs = np.minimum(
-        generator.poisson(np.where(np.isin(route, [DOMESTIC_ABUSE, INSTITUTION]), 1.1, 0.42), count), 9
-    )
+    children = np.where(cases.with_children[order], np.maximum(children, 1), 0)
+    more = generator.poisson(np.where(np.isin(route, [DOMESTIC_ABUSE, INSTITUTION]), 1.1, 0.5), count)
+    needs = np.where(cases.support_need[order], 1 + np.minimum(more, 8), 0)
 
     columns = {
         "CaseReference": references(count, 20_000, generator, prefix="HC", width=7),
@@ -82,7 +79,7 @@ def make_records(world: World) -> dict[str, TableRecords]:
         "Applicant/Address": line,
         "Applicant/Postcode": np.where(fixed, address.postcode, ""),
         "NumberOfChildren": children.astype("U2"),
-        "MainReasonForLoss": _reasons(route, tenure, generator),
+        "MainReasonForLoss": _reasons(cases.reason[order], generator),
         "AccommodationAtApplication": _accommodation(route, tenure, fixed, generator),
         "SupportNeeds": needs.astype("U2"),
     }
@@ -113,26 +110,14 @@ def _children(world: World, household: np.ndarray, day: Days) -> np.ndarray:
     return np.bincount(case[(age >= 0) & (age < 18 * 365.25)], minlength=len(household))
 
 
-def _reasons(route: np.ndarray, tenure: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    reasons = np.array(
+def _reasons(reason: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Codes of the reason for loss; one officer in twenty picks another."""
+    codes = np.array(
         ["END_PRIVATE_TENANCY", "END_SOCIAL_TENANCY", "FAMILY_EXCLUSION", "DOMESTIC_ABUSE",
          "RELATIONSHIP_BREAKDOWN", "INSTITUTION", "OTHER"]
     )  # fmt: skip
-    end_of_tenancy = np.array([6, 0, 1])[tenure]
-    other = np.where(generator.random(len(route)) < 0.55, 4, 6)
-    number = np.select(
-        [
-            np.isin(route, [ARREARS, SECTION_21]),
-            route == FAMILY_EXCLUSION,
-            route == DOMESTIC_ABUSE,
-            route == INSTITUTION,
-        ],
-        [end_of_tenancy, 2, 3, 5],
-        other,
-    )
-    # One officer in twenty picks another reason.
-    slipped = generator.random(len(route)) < 0.05
-    return reasons[np.where(slipped, 6, number)]
+    slipped = generator.random(len(reason)) < 0.05
+    return codes[np.where(slipped, len(codes) - 1, reason)]
 
 
 def _accommodation(

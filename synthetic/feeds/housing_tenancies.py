@@ -17,6 +17,7 @@ from synthetic.dates import MISSING, OPEN, Days, as_text
 from synthetic.errors import error_model, register
 from synthetic.feeds.deliveries import TRACE_DAYS, WEEKLY, TableRecords, Traces, traces
 from synthetic.identifiers import pounds, references
+from synthetic.life_course import Possessions
 from synthetic.population import CHILD, GROWN_CHILD, LEAD, PARTNER, SHARER
 from synthetic.properties import SOCIAL
 from synthetic.world import World
@@ -26,6 +27,7 @@ ALWAYS_FULL = False
 
 _KEPT_DAYS, _ACTIONS_KEPT_DAYS = 3 * 365, 2 * 365
 _ACTIONS = ("STAT", "IRA1", "ARRN", "NTQ", "CORT", "POP", "COUT")
+_IN_COURT = 4
 _DATES, _OPEN_TEXT = "%d-%b-%Y", "31-DEC-2099"
 
 
@@ -185,13 +187,15 @@ def _actions(
     social = (spell >= 0) & (properties.tenure[course.spells.property[np.maximum(spell, 0)]] == SOCIAL)
     rows = np.flatnonzero(social)
     spell, began, ended, resolved = spell[rows], began[rows], ended[rows], resolved[rows]
-    unpaid = generator.uniform(0.55, 0.95, len(rows))
+    # Eight weeks' rent are owed in the episode's fourth month.
+    unpaid = generator.uniform(0.49, 0.60, len(rows))
+    in_court = _court_days(course.possessions, arrears.household[rows], began, generator)
 
-    # Tenants who slip for some weeks (housing benefit in arrears, a late wage): 12 % of tenancies a year.
+    # Tenants who slip for some weeks (housing benefit in arrears, a late wage): 3 % of tenancies a year.
     tenancies = np.flatnonzero(properties.tenure[course.spells.property] == SOCIAL)
     begin = np.maximum(course.spells.start[tenancies], world.first_day - _ACTIONS_KEPT_DAYS)
     years = np.maximum(np.minimum(course.spells.end[tenancies], world.last_day) - begin, 0) / 365.25
-    times = generator.poisson(0.12 * years)
+    times = generator.poisson(0.03 * years)
     slip_spell = np.repeat(tenancies, times)
     slip_began = np.repeat(begin, times) + np.floor(
         generator.random(len(slip_spell)) * np.repeat(years, times) * 365
@@ -201,6 +205,7 @@ def _actions(
     began = np.concatenate([began, slip_began.astype(np.int64)])
     ended = np.concatenate([ended, slip_ended.astype(np.int64)])
     resolved = np.concatenate([resolved, np.ones(len(slip_spell), dtype=bool)])
+    in_court = np.concatenate([in_court, np.full(len(slip_spell), OPEN)])
     unpaid = np.concatenate([unpaid, generator.uniform(0.25, 0.6, len(slip_spell))])
     ended = np.minimum(ended, np.minimum(course.spells.end[spell] + 14, world.last_day + 40))
     episode = np.arange(len(spell))
@@ -221,6 +226,7 @@ def _actions(
     )
     for step, earliest, latest, share in steps:
         day = began + generator.integers(earliest, latest, len(episode))
+        day = in_court if step == _IN_COURT else day
         reached = (day < ended) & (generator.random(len(episode)) < share)
         columns.append((episode[reached], np.full(reached.sum(), step), day[reached]))
         if step == 3:
@@ -257,3 +263,20 @@ def _actions(
     )
     household = course.spells.household[tenancy]
     return TableRecords(columns_out, np.arange(len(day)), known, dropped, key, None, household)
+
+
+def _court_days(
+    possessions: Possessions, household: np.ndarray, began: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """The day of the possession claim of each episode: that of its repossession, else 175 to 225 days on."""
+    day = began + generator.integers(175, 225, len(began))
+    order = np.lexsort((possessions.repossessed, possessions.household))
+    key = possessions.household[order].astype(np.int64) * 2**20 + possessions.repossessed[order]
+    place = np.searchsorted(key, household.astype(np.int64) * 2**20 + began, side="left")
+    place = np.minimum(place, len(order) - 1)
+    if not len(order):
+        return day
+    found = order[place]
+    fits = (possessions.household[found] == household) & (possessions.claimed[found] > began)
+    fits &= possessions.repossessed[found] - began < 700
+    return np.where(fits, possessions.claimed[found], day)
