@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ from governance.contracts import read_contracts
 from stores.home import Home
 from synthetic.county import FIRST_MONTH
 from synthetic.dates import add_months, month_starts
-from synthetic.feeds import children_in_need, early_help
+from synthetic.feeds import children_in_need, early_help, school_census
 from synthetic.feeds.deliveries import TableRecords, schedule, write_feed
+from synthetic.feeds.rendering import text_of
 from synthetic.life_course import BURN_IN_MONTHS, live
 from synthetic.properties import make_properties
 from synthetic.residences import make_residences
@@ -51,6 +54,11 @@ def census(tmp_path_factory: pytest.TempPathFactory, in_need: dict[str, TableRec
     deliveries = schedule(contract, children_in_need.RHYTHM, FIRST_MONTH, MONTHS, END, 1, always_full=True)
     write_feed(home, contract, in_need, deliveries, children_in_need.document)
     return sorted(home.feed_inbox("children_in_need").glob("received=*/*"), key=lambda path: path.name)
+
+
+@pytest.fixture(scope="module")
+def pupils(world: World) -> dict[str, TableRecords]:
+    return school_census.make_records(world)
 
 
 def days(texts: np.ndarray) -> np.ndarray:
@@ -277,3 +285,119 @@ def test_children_in_need_are_known_after_the_referral_and_closed_after_the_end(
     for column in ("Assessments/AssessmentAuthorisationDate", "DateOfInitialCPC"):
         shown = np.flatnonzero(details.columns[column] != "")
         assert (details.known_on[shown] >= days(details.columns[column][shown])).all()
+
+
+def texts(column: Any) -> np.ndarray:
+    """A column as text, whether NumPy or Arrow."""
+    return np.array(text_of(column).to_pylist())
+
+
+def test_a_census_is_held_on_the_day_of_its_extract_and_holds_no_other_census(
+    tmp_path: Path, pupils: dict[str, TableRecords]
+) -> None:
+    contract = CONTRACTS["school_census"]
+    deliveries = schedule(contract, school_census.RHYTHM, FIRST_MONTH, MONTHS, END, 1, always_full=True)
+    write_feed(Home(tmp_path), contract, pupils, deliveries)
+    files = sorted(Home(tmp_path).feed_inbox("school_census").glob("received=*/*pupilonroll*"))
+    assert [path.name.split("_")[3] for path in files] == ["20241003", "20250116", "20250515"]
+    for path in files:
+        with path.open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) > 500
+        assert {row["referencedate"].replace("-", "") for row in rows} == {path.name.split("_")[3]}
+        assert len({row["pupilonrolltableid"] for row in rows}) == len(rows)
+
+
+def test_state_schools_hold_ninety_three_of_a_hundred_children(
+    world: World, pupils: dict[str, TableRecords]
+) -> None:
+    roll, stays = pupils["pupilonroll"], world.residences
+    day = days(np.array(["2025-01-16"]))[0]
+    born = world.course.people.date_of_birth[stays.person]
+    settled = (stays.start <= day - 200) & (stays.end >= day)
+    school_age = (born <= days(np.array(["2020-08-31"]))[0]) & (born >= days(np.array(["2008-09-01"]))[0])
+    children = np.unique(stays.person[settled & school_age])
+    on_roll = np.unique(people_of(roll)[texts(roll.columns["referencedate"]) == "2025-01-16"])
+    assert len(children) > 500
+    assert np.isin(children, on_roll).mean() == pytest.approx(0.93, abs=0.03)
+    assert np.isin(on_roll, stays.person[(stays.start <= day) & (stays.end >= day)]).all()
+
+
+def test_pupils_are_in_the_year_group_of_their_age(world: World, pupils: dict[str, TableRecords]) -> None:
+    roll = pupils["pupilonroll"]
+    autumn = texts(roll.columns["term"]) == "AUT"
+    group = texts(roll.columns["ncyearactual"])
+    age = (
+        days(texts(roll.columns["referencedate"])) - world.course.people.date_of_birth[people_of(roll)]
+    ) / 365.25
+    for name, years in (("R", 4), ("1", 5), ("6", 10), ("11", 15)):
+        ages = age[autumn & (group == name)]
+        assert len(ages) > 10
+        assert ages.min() > years
+        assert ages.max() < years + 1.2
+
+
+def test_the_pupils_who_miss_a_tenth_of_the_sessions_are_those_in_a_spell_of_absence(
+    world: World, pupils: dict[str, TableRecords]
+) -> None:
+    roll, details = pupils["pupilonroll"], pupils["termlysessiondetails"]
+    spring = texts(roll.columns["term"]) == "SPR"
+    pupil, first = np.unique(texts(roll.columns["pupilonrolltableid"])[spring], return_index=True)
+    possible = roll.columns["termlysessionspossible"][spring][first]
+    term = texts(details.columns["termend"]) == "2024-12-19"
+    of = np.searchsorted(pupil, texts(details.columns["pupilonrolltableid"])[term])
+    missed = np.bincount(of, weights=details.columns["sessions"][term], minlength=len(pupil))
+    assert (missed <= possible).all()
+    persistent = (possible > 0) & (missed >= 0.1 * possible)
+    spells = world.course.absence
+    start, end = days(np.array(["2024-09-03", "2024-12-19"]))
+    half = np.minimum(spells.end, end).astype(np.int64) - np.maximum(spells.start, start) >= (end - start) / 2
+    truly = np.isin(people_of(roll)[spring][first], spells.person[half]) & (possible > 0)
+    assert truly.sum() > 30
+    assert (persistent == truly).mean() > 0.99
+
+
+def test_pupils_are_entitled_to_free_meals_where_their_household_is(
+    world: World, pupils: dict[str, TableRecords]
+) -> None:
+    roll = pupils["pupilonroll"]
+    assert roll.household is not None
+    entitled = world.course.households.free_school_meals[roll.household[roll.record]]
+    shown = texts(roll.columns["fsmeligible"]) == "true"
+    assert 0.1 < shown.mean() < 0.4
+    assert (shown == entitled).mean() > 0.97
+
+
+def test_exclusions_are_rare_and_fall_into_the_term_before_the_census(
+    pupils: dict[str, TableRecords],
+) -> None:
+    roll, excluded = pupils["pupilonroll"], pupils["exclusions"]
+    day = days(excluded.columns["exclusionstartdate"])
+    assert 0 < len(excluded.key) < 0.03 * len(roll.record)
+    assert (excluded.known_on > day).all()
+    assert (excluded.known_on - day < 200).all()
+    permanent = excluded.columns["exclusioncategory"] == "PERM"
+    assert ((excluded.columns["sessions"] == "") == permanent).all()
+
+
+def test_some_pupils_are_on_two_rolls_and_few_lack_a_pupil_number(pupils: dict[str, TableRecords]) -> None:
+    roll = pupils["pupilonroll"]
+    assert roll.person is not None
+    _, places = np.unique(people_of(roll), return_counts=True)
+    on = np.unique(roll.record)
+    _, entries = np.unique(roll.person[on], return_counts=True)
+    assert 0.005 < (entries > 1).mean() < 0.05
+    assert (texts(roll.columns["upn"]) == "").mean() < 0.02
+    assert places.max() <= 2 * 3
+
+
+def test_siblings_have_the_address_of_their_home_in_most_cases(
+    world: World, pupils: dict[str, TableRecords]
+) -> None:
+    addresses, roll, stays = pupils["addresses"], pupils["pupilonroll"], world.residences
+    person = people_of(roll)
+    day = days(texts(roll.columns["referencedate"])).astype(np.int32)
+    home = world.properties.postcode[stays.property[stays.at(person, day)]]
+    shown = np.strings.replace(texts(addresses.columns["postcode"]), " ", "")
+    same = shown == np.strings.replace(home, " ", "")
+    assert 0.9 < same.mean() < 0.995

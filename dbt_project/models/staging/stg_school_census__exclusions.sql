@@ -1,0 +1,25 @@
+with
+
+versions as (
+    select * from {{ source('records', 'school_census__exclusions') }}
+),
+
+deliveries as (
+    select * from {{ source('records', 'deliveries') }}
+),
+
+known as (
+    {{ known_versions('versions', 'deliveries', 'school_census') | indent(4) }}
+)
+
+select
+    record_ref,
+    pupilonrolltableid_ref as pupil_ref,
+    exclusioncategory as exclusion_category,
+    exclusionstartdate as start_date,
+    sessions,
+    delivery_id,
+    delivery_date,
+    received_date,
+    superseded_on,
+from known
