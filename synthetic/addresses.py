@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthetic.errors import error_model, typing_slips
+from synthetic.errors import bits, error_model, typing_slips
 from synthetic.properties import Properties
 
 _ABBREVIATIONS = (
@@ -14,15 +14,20 @@ _ABBREVIATIONS = (
     (" Drive", " Dr"), (" Gardens", " Gdns"), (" Crescent", " Cres"),
 )  # fmt: skip
 
+_POSTCODE_LETTERS = "ABDEFGHJLN"
+
 
 @dataclass(frozen=True)
 class AddressText:
-    """Address parts as typed: `home` (flat and building, may be empty), `street` line, `town`, `postcode`."""
+    """Address parts as typed: `home` (flat and building, may be empty), `street` line, `town`, `postcode`; and the
+    errors in them, as bits of `synthetic.errors.ERRORS`.
+    """
 
     home: np.ndarray
     street: np.ndarray
     town: np.ndarray
     postcode: np.ndarray
+    applied: np.ndarray
 
     def one_line(self, separator: str = ", ") -> np.ndarray:
         """Join what is there into one line."""
@@ -41,7 +46,8 @@ def plain(properties: Properties, rows: np.ndarray) -> AddressText:
     flat_text = np.where(flat != "", np.strings.add("Flat ", flat), "")
     home = _join(flat_text, building, ", ")
     street = _join(properties.number[rows], properties.street[rows], " ")
-    return AddressText(home, street, properties.town[rows], properties.postcode[rows])
+    none = np.zeros(len(rows), dtype=np.uint32)
+    return AddressText(home, street, properties.town[rows], properties.postcode[rows], none)
 
 
 def typed(
@@ -71,29 +77,41 @@ def typed(
         ends = np.strings.endswith(street, old)
         short = np.where(ends, np.strings.replace(street, old, new), short)
     street = np.where(generator.random(count) < rates["abbreviated_street"], short, street)
-    slipped = np.flatnonzero(generator.random(count) < rates["typing_slip"] * weights)
+    slip = generator.random(count) < rates["typing_slip"] * weights
+    slipped = np.flatnonzero(slip)
     street = street.copy()
     street[slipped] = typing_slips(street[slipped], generator)
     town = np.where(generator.random(count) < rates["town_missing"], "", properties.town[rows])
     line = _join(number, street, " ")
     care_of = generator.random(count) < rates["care_of"] * weights
     home = np.where(care_of, _join(np.full(count, "C/O The Occupier"), home, ", "), home)
-    postcode = typed_postcodes(properties.postcode[rows], weights, generator)
-    return AddressText(home, line, town, postcode)
+    postcode, postcode_slip = _typed_postcodes(properties.postcode[rows], weights, generator)
+    applied = bits(address_typing_slip=slip, care_of=care_of, postcode_slip=postcode_slip)
+    return AddressText(home, line, town, postcode, applied)
 
 
 def typed_postcodes(postcode: np.ndarray, weights: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Postcodes with a space left out or a slip."""
+    return _typed_postcodes(postcode, weights, generator)[0]
+
+
+def _typed_postcodes(
+    postcode: np.ndarray, weights: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     rates = error_model()["address"]
     count = len(postcode)
-    slipped = np.flatnonzero(generator.random(count) < rates["postcode_slip"] * weights)
+    slip = generator.random(count) < rates["postcode_slip"] * weights
+    slipped = np.flatnonzero(slip)
     typed = postcode.copy()
-    last = np.array(list("ABDEFGHJLN"))[generator.integers(0, 10, len(slipped))]
-    stems = np.array([text[:-1] for text in typed[slipped].tolist()], dtype=typed.dtype)
+    letters = np.array(list(_POSTCODE_LETTERS))
+    place = generator.integers(0, len(letters), len(slipped))
     if len(slipped):
+        right = np.array([text[-1:] for text in typed[slipped].tolist()])
+        last = np.where(letters[place] == right, letters[(place + 1) % len(letters)], letters[place])
+        stems = np.array([text[:-1] for text in typed[slipped].tolist()], dtype=typed.dtype)
         typed[slipped] = np.strings.add(stems, last)
     without = generator.random(count) < rates["postcode_without_space"]
-    return np.where(without, np.strings.replace(typed, " ", ""), typed)
+    return np.where(without, np.strings.replace(typed, " ", ""), typed), slip
 
 
 def _join(first: np.ndarray, second: np.ndarray, separator: str) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from synthetic.addresses import typed
 from synthetic.dates import MISSING, OPEN, Days, as_text
-from synthetic.errors import error_model, register
+from synthetic.errors import bits, error_model, register
 from synthetic.feeds.deliveries import MONTH_END, TRACE_DAYS, TableRecords, Traces, traces
 from synthetic.identifiers import nhs_numbers, references
 from synthetic.population import CHILD
@@ -56,7 +56,15 @@ def make_records(world: World) -> dict[str, TableRecords]:
     true_stay = stays.at(entered, first_day)
     weights = world.weights(entered, first_day, true_stay)
     nobody = np.full(len(entered), -1)
-    entries = register(people, entered, weights, nobody, "adult_social_care", generator)
+    entries = register(
+        people,
+        entered,
+        weights,
+        nobody,
+        "adult_social_care",
+        generator,
+        np.bincount(entry, minlength=len(entered)),
+    )
     care_ref = references(len(entered), 600_000, generator, width=7)
     nhs = nhs_numbers(len(who), generator)[np.concatenate([np.arange(len(who)), twice])]
     nhs = np.where(generator.random(len(entered)) < rates["missing"]["nhs_number"], "", nhs)
@@ -103,7 +111,14 @@ def make_records(world: World) -> dict[str, TableRecords]:
     }
     dropped = np.where(is_ended, end[record].astype(np.int64) + _KEPT_DAYS, OPEN).astype(np.int32)
     household = stays.household[np.maximum(stays.at(person, start.astype(np.int32)), 0)]
-    return {"events": TableRecords(columns, record, day, dropped, event_ref, person, household)}
+    true_stay = stays.at(person, start.astype(np.int32))
+    moved = stays.property[np.maximum(true_stay, 0)] != home
+    errors = entries.applied[entry] | np.where(nowhere, 0, address.applied | bits(old_address=moved)).astype(
+        np.uint32
+    )
+    return {
+        "events": TableRecords(columns, record, day, dropped, event_ref, person, household, errors=errors)
+    }
 
 
 def precursors(tables: Mapping[str, TableRecords]) -> Traces:

@@ -13,7 +13,7 @@ import numpy as np
 from synthetic.addresses import typed
 from synthetic.circumstances import INCIDENT_KINDS
 from synthetic.dates import MISSING, OPEN, Days, as_text
-from synthetic.errors import Registrations, error_model, register
+from synthetic.errors import Registrations, bits, error_model, register
 from synthetic.feeds.deliveries import MONTH_END, TableRecords
 from synthetic.identifiers import references
 from synthetic.streams import pick
@@ -123,7 +123,15 @@ def _victims(
     stay = stays.at(person[entered], first_day)
     weights = world.weights(person[entered], first_day, stay)
     nobody = np.full(len(entered), -1)
-    entries = register(course.people, person[entered], weights, nobody, "antisocial_behaviour", generator)
+    entries = register(
+        course.people,
+        person[entered],
+        weights,
+        nobody,
+        "antisocial_behaviour",
+        generator,
+        np.bincount(registration, minlength=len(entered)),
+    )
     victim_ref = references(len(entered), 500_000, generator, prefix="V", width=7)
     style = pick(generator, rates["name_styles"], len(entered))
 
@@ -150,7 +158,12 @@ def _victims(
     key = np.strings.add(np.strings.add(columns["incident_ref"], "|"), columns["victim_ref"])
     known = (day + generator.integers(0, 3, count)).astype(np.int32)
     dropped = (day + _KEPT_DAYS + 60).astype(np.int32)
-    return TableRecords(columns, np.arange(count), known, dropped, key, person, household)
+    true_stay = stays.at(person, day)
+    moved = (true_stay >= 0) & (stays.property[np.maximum(true_stay, 0)] != home)
+    errors = entries.applied[registration] | np.where(
+        nowhere, 0, address.applied | bits(old_address=moved & old)
+    ).astype(np.uint32)
+    return TableRecords(columns, np.arange(count), known, dropped, key, person, household, errors=errors)
 
 
 def _nameless(world: World) -> np.ndarray:

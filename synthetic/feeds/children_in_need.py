@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from governance.contracts import FeedContract
 from synthetic.addresses import typed
 from synthetic.dates import MISSING, OPEN, Days, as_text, day_of, from_parts, parts
-from synthetic.errors import Registrations, error_model, register
+from synthetic.errors import Registrations, bits, error_model, register
 from synthetic.feeds.deliveries import (
     MONTH_END,
     TRACE_DAYS,
@@ -411,7 +411,10 @@ def _identities(
         "Postcode": np.where(nowhere, "", address.postcode),
         "AddressStartDate": _dates(since, second),
     }
-    return TableRecords(columns, record, day, dropped[record], child_id, who, household)
+    true_stay = stays.at(who, first_known)
+    moved = stays.property[np.maximum(true_stay, 0)] != stays.property[np.maximum(first_stay, 0)]
+    errors = entries.applied | bits(old_address=moved & old)
+    return TableRecords(columns, record, day, dropped[record], child_id, who, household, errors=errors)
 
 
 def _registered(world: World, who: np.ndarray, first_known: Days) -> Registrations:

@@ -135,7 +135,8 @@ def _accounts(world: World, account_ref: np.ndarray, generator: np.random.Genera
     }
     key = np.strings.add(np.strings.add(account_ref[spell], "|"), position.astype("U2"))
     dropped = np.where(is_closed, vacation.astype(np.int64) + _KEPT_DAYS, OPEN).astype(np.int32)
-    return TableRecords(columns, record, day, dropped, key, person, stays.household[stay])
+    errors = entries.applied[registration] | address.applied[of_account]
+    return TableRecords(columns, record, day, dropped, key, person, stays.household[stay], errors=errors)
 
 
 def _liable(world: World, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -169,7 +170,8 @@ def _parties(
     who, day = stays.person[first], stays.start[first]
     weights = world.weights(who, np.maximum(day, world.first_day - 900), first)
     nobody = np.full(len(who), -1)
-    return registration, as_cp1252(register(people, who, weights, nobody, "council_tax", generator))
+    records = np.bincount(registration, minlength=len(who))
+    return registration, as_cp1252(register(people, who, weights, nobody, "council_tax", generator, records))
 
 
 def _names(entries: Registrations, rows: np.ndarray, style: np.ndarray, day: Days) -> np.ndarray:

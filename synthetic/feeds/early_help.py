@@ -379,7 +379,15 @@ class _Register:
         first_day = np.where(first_day == OPEN, world.first_day, first_day).astype(np.int32)
         weights = world.weights(entered, first_day, world.residences.at(entered, first_day))
         nobody = np.full(len(entered), -1)
-        entries = register(world.course.people, entered, weights, nobody, "early_help", generator)
+        entries = register(
+            world.course.people,
+            entered,
+            weights,
+            nobody,
+            "early_help",
+            generator,
+            np.bincount(entry, minlength=len(entered)),
+        )
         return cls(entries, references(len(entered), 300_000, generator, width=7), weights, entry)
 
 
@@ -469,7 +477,8 @@ def _episode_records(
     }
     dropped = (episodes.end[record] + _KEPT_DAYS).astype(np.int32)
     household = _household(world, episodes.person, episodes.start)
-    return TableRecords(columns, record, day, dropped, reference, episodes.person, household)
+    errors = listed.entries.applied[listed.entry]
+    return TableRecords(columns, record, day, dropped, reference, episodes.person, household, errors=errors)
 
 
 def _contact_records(
@@ -497,7 +506,8 @@ def _contact_records(
     }
     dropped = (contacts.day[record] + _KEPT_DAYS).astype(np.int32)
     household = _household(world, contacts.person, contacts.day)
-    return TableRecords(columns, record, day, dropped, reference, contacts.person, household)
+    errors = listed.entries.applied[listed.entry]
+    return TableRecords(columns, record, day, dropped, reference, contacts.person, household, errors=errors)
 
 
 def _household(world: World, person: np.ndarray, day: np.ndarray) -> np.ndarray:

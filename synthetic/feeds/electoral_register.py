@@ -28,7 +28,7 @@ ALWAYS_FULL = False
 _ADULT_DAYS, _ATTAINER_DAYS = 6575, 5844
 _STALE_DAYS = 600
 """Entries of stays that ended longer before the first delivery have gone by then."""
-_WITHOUT_A_VOTE = {
+WITHOUT_A_VOTE = {
     "british": 0.004, "eastern_european": 0.35, "south_asian": 0.15, "west_african": 0.15, "mediterranean": 0.50,
 }  # fmt: skip
 """Share of people of each name origin whose nationality gives no vote (assumed, about 5 % of adults)."""
@@ -89,7 +89,14 @@ def make_records(world: World) -> dict[str, TableRecords]:
     }
     return {
         "electors": TableRecords(
-            columns, record, day, removed.astype(np.int32)[record], elector_ref, person, stays.household[stay]
+            columns,
+            record,
+            day,
+            removed.astype(np.int32)[record],
+            elector_ref,
+            person,
+            stays.household[stay],
+            errors=entries.applied,
         )
     }
 
@@ -190,7 +197,7 @@ def _first(year: np.ndarray, month: np.ndarray) -> Days:
 
 def _chances(origin: np.ndarray) -> np.ndarray:
     """Chance that each person has no vote here."""
-    return np.array([_WITHOUT_A_VOTE.get(name, 0.2) for name in read_names().origins])[origin]
+    return np.array([WITHOUT_A_VOTE.get(name, 0.2) for name in read_names().origins])[origin]
 
 
 def _lines(

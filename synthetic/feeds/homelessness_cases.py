@@ -13,7 +13,7 @@ import numpy as np
 
 from synthetic.addresses import typed
 from synthetic.dates import Days, as_text
-from synthetic.errors import error_model, register
+from synthetic.errors import bits, error_model, register
 from synthetic.feeds.deliveries import CASE_DAYS, MONTH_END, TableRecords, Traces, traces
 from synthetic.hazard import ARREARS, DOMESTIC_ABUSE, FAMILY_EXCLUSION, INSTITUTION, SECTION_21
 from synthetic.identifiers import references
@@ -86,7 +86,10 @@ def make_records(world: World) -> dict[str, TableRecords]:
     known = (decided + generator.integers(1, 5, count)).astype(np.int32)
     dropped: Days = (applied + _KEPT_DAYS).astype(np.int32)
     key = columns["CaseReference"]
-    return {"cases": TableRecords(columns, rows, known, dropped, key, person, household)}
+    moved = (stay >= 0) & (stays.property[np.maximum(stay, 0)] != home)
+    of_address = np.where(fixed, address.applied | bits(old_address=moved & old), 0).astype(np.uint32)
+    errors = entries.applied | of_address
+    return {"cases": TableRecords(columns, rows, known, dropped, key, person, household, errors=errors)}
 
 
 def precursors(tables: Mapping[str, TableRecords]) -> Traces:

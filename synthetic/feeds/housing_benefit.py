@@ -328,7 +328,8 @@ def _members(
     }
     dropped = np.where(is_closed, shown_end.astype(np.int64) + _KEPT_DAYS, OPEN).astype(np.int32)
     key = _joined(_joined(claim_id[homes.claim][home], house[home]), member)
-    return TableRecords(columns, record, day, dropped, key, person, homes.household[home])
+    errors = entries.applied[entry]
+    return TableRecords(columns, record, day, dropped, key, person, homes.household[home], errors=errors)
 
 
 def _entries(
@@ -349,7 +350,9 @@ def _entries(
     partner = world.course.households.partner[stays.household[first_stay]]
     partner = np.where(partner == entered, -1, partner)
     weights = world.weights(entered, day, first_stay)
-    entries = as_cp1252(register(people, entered, weights, partner, "housing_benefit", generator))
+    records = np.bincount(of_stay, minlength=len(who))
+    records = np.concatenate([records, records[twice]])
+    entries = as_cp1252(register(people, entered, weights, partner, "housing_benefit", generator, records))
     return entries, of_stay, held_twice
 
 

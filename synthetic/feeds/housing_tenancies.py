@@ -67,6 +67,7 @@ def _tenants(
     day = np.maximum(stays.start[entered_stay], world.first_day - 700)
     partner = course.households.partner[stays.household[entered_stay]]
     partner = np.where(partner == entered, -1, partner)
+    of_person = np.bincount(np.searchsorted(who, stays.person[recorded]), minlength=len(who))
     entries = register(
         people,
         entered,
@@ -74,6 +75,7 @@ def _tenants(
         partner,
         "housing_tenancies",
         generator,
+        np.concatenate([of_person, of_person[held_twice]]),
     )
     per_ref = references(len(entered), 400_000, generator, prefix="P", width=8)
 
@@ -162,7 +164,8 @@ def _tenants(
     }
     key = np.strings.add(np.strings.add(tenancy_ref[spell], "|"), per_ref[entry])
     dropped = np.where(is_closed, shown_end.astype(np.int64) + _KEPT_DAYS, OPEN).astype(np.int32)
-    return TableRecords(columns, record, day, dropped, key, person, stays.household[stay])
+    errors = entries.applied[entry] | address.applied[of_tenancy]
+    return TableRecords(columns, record, day, dropped, key, person, stays.household[stay], errors=errors)
 
 
 def _actions(

@@ -19,7 +19,7 @@ from synthetic.circumstances import (
     ONGOING,
 )
 from synthetic.dates import MISSING, OPEN, as_text
-from synthetic.errors import error_model, register
+from synthetic.errors import bits, error_model, register
 from synthetic.feeds.deliveries import MONTH_END, TableRecords
 from synthetic.identifiers import pounds, references
 from synthetic.streams import pick
@@ -80,7 +80,15 @@ def _interventions(
     weights = world.weights(person[entered], offered[entered], stay)
     nobody = np.full(len(entered), -1)
     people = world.course.people
-    entries = register(people, person[entered], weights, nobody, "hub_interventions", generator)
+    entries = register(
+        people,
+        person[entered],
+        weights,
+        nobody,
+        "hub_interventions",
+        generator,
+        np.bincount(registration, minlength=len(entered)),
+    )
     client = references(len(entered), 30_000, generator, prefix="C", width=7)
 
     lag = np.where(generator.random(count) < rates["old_address"], generator.integers(60, 600, count), 0)
@@ -125,7 +133,13 @@ def _interventions(
     }
     dropped = (offered[record].astype(np.int64) + _KEPT_DAYS).astype(np.int32)
     household = made.household[rows]
-    return TableRecords(columns, record, day.astype(np.int32), dropped, reference, person, household)
+    true_stay = stays.at(person, offered)
+    moved = stays.property[np.maximum(true_stay, 0)] != stays.property[np.maximum(lived, 0)]
+    of_address = np.where(nowhere, 0, address.applied | bits(old_address=moved)).astype(np.uint32)
+    errors = entries.applied[registration] | of_address
+    return TableRecords(
+        columns, record, day.astype(np.int32), dropped, reference, person, household, errors=errors
+    )
 
 
 def _outcomes(
