@@ -261,20 +261,29 @@ def _slots(
     lead = lead_age[household]
     chance = generator.random(len(role))
     noise = generator.normal(size=len(role))
-    oldest_child = np.clip(lead - 19, 0.5, 17.9)
+    partner_age = np.clip(lead_age - 1.5 + 3.5 * generator.normal(size=count), 18.2, 97)
+    parents = np.sort(np.stack([lead_age, np.where(couple, partner_age, lead_age)]), axis=0)
+    # Either parent may be the mother: no child before her 18th or after her 45th year.
+    oldest_child = np.clip(parents[0] - 18, 0.5, 17.9)[household]
+    youngest_child = np.clip(parents[1] - 45, 0, None)[household]
     last_of_household = np.append(household[1:] != household[:-1], True)
     to_come = (role == CHILD) & last_of_household & births[household]
     age = np.select(
         [role == LEAD, role == PARTNER, role == SHARER, role == GROWN_CHILD],
         [
             lead,
-            np.clip(lead - 1.5 + 3.5 * noise, 18.2, 97),
+            partner_age[household],
             np.clip(lead + 3 * noise, 18.2, 60),
             18 + chance * np.clip(lead - 38, 2, 12),
         ],
-        default=np.where(to_come, -years * chance, chance * oldest_child),
+        default=np.where(to_come, -years * chance, _between(youngest_child, oldest_child, chance)),
     )
     return household, role, age
+
+
+def _between(low: np.ndarray, high: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """Spread `chance` (0 to 1) over `low` to `high`; where they cross, at the higher."""
+    return np.minimum(low, high) + chance * np.maximum(high - low, 0)
 
 
 def _make_twins(
