@@ -314,7 +314,7 @@ def _expected_name(pattern: re.Pattern[str], delivery_date: date, kind: str) -> 
     return re.sub(r"\(\?P<kind>.*?\)", kind, text).replace("\\", "")
 
 
-def _described(pattern: re.Pattern[str]) -> str:
+def described_name(pattern: re.Pattern[str]) -> str:
     """Write a file pattern for people: `council_tax_accounts_YYYYMMDD_full|changes.csv`."""
     text = re.sub(r"\(\?P<delivery_date>.*?\)", "YYYYMMDD", pattern.pattern)
     return re.sub(r"\(\?P<kind>(.*?)\)", r"\1", text).replace("\\", "")
@@ -329,7 +329,7 @@ def _unknown_feed(name: str, contracts: Mapping[str, FeedContract]) -> Problem:
 
 
 def _unknown_name(entry: os.DirEntry[str], contract: FeedContract, inbox: Path) -> Problem:
-    expected = " or ".join(_described(table.file_pattern) for table in contract.tables)
+    expected = " or ".join(described_name(table.file_pattern) for table in contract.tables)
     return Problem(
         Path(entry.path).relative_to(inbox).as_posix(),
         f"a {contract.feed} file is named {expected}, with a real date",

@@ -95,7 +95,7 @@ def load_deliveries(
         and delivery.state in states
         and len(delivery.files) == len(contract.tables)
     ]
-    loads = [_load(zone, contract, batch) for batch in _batches(chosen)] or [_Load(contract)]
+    loads = [_load(zone, contract, batch) for batch in _batches(chosen)] or [BatchLoad(contract)]
     verdicts = [verdict for load in loads for verdict in load.verdicts()]
     tables = tuple(joined([load.tables[table.name] for load in loads]) for table in contract.tables)
     report = _report(contract, verdicts, tables)
@@ -158,8 +158,8 @@ def _batches(chosen: Sequence[Delivery]) -> Iterator[list[Delivery]]:
 
 
 @dataclass
-class _Load:
-    """The state of one batch while it is loaded."""
+class BatchLoad:
+    """The state of one batch while it is loaded: what was parsed, what is wrong, what is accepted or set aside."""
 
     contract: FeedContract
     batch: Sequence[Delivery] = ()
@@ -202,16 +202,16 @@ class _Load:
         ]
 
 
-def _load(zone: CouncilZone, contract: FeedContract, batch: Sequence[Delivery]) -> _Load:
-    load = _Load(contract, batch)
+def _load(zone: CouncilZone, contract: FeedContract, batch: Sequence[Delivery]) -> BatchLoad:
+    load = BatchLoad(contract, batch)
     _parse(zone, load)
     for table in contract.tables:
-        _check(load, table)
+        check_table(load, table)
     _commit(zone, load)
     return load
 
 
-def _parse(zone: CouncilZone, load: _Load) -> None:
+def _parse(zone: CouncilZone, load: BatchLoad) -> None:
     """Read every file of the batch; a file that cannot be taken refuses its delivery."""
     key = content_key(zone)
     for delivery in load.batch:
@@ -245,7 +245,7 @@ def _refuse_if_replaced(zone: CouncilZone, key: bytes, file: DeliveryFile) -> No
         )
 
 
-def _check(load: _Load, table: Table) -> None:
+def check_table(load: BatchLoad, table: Table) -> None:
     """Type and check the rows of one table of all readable deliveries, then the deliveries."""
     readable = [delivery for delivery in load.batch if (delivery.delivery_id, table.name) in load.parsed]
     parsed = {delivery.delivery_id: load.parsed[delivery.delivery_id, table.name] for delivery in readable}
@@ -325,7 +325,7 @@ def _profiles(
 
 
 def _tell_broken_rows(
-    load: _Load,
+    load: BatchLoad,
     table: Table,
     typed: pa.Table,
     broken: Sequence[BrokenRule],
@@ -354,7 +354,9 @@ def _row_problem(rule: Rule, path: str, table: Table, numbers: Sequence[int]) ->
     return row_problem(path, table.name, numbers, rule.says, remedy, rule.column)
 
 
-def _tell_broken_deliveries(load: _Load, table: Table, broken: BrokenRule, paths: Mapping[str, str]) -> None:
+def _tell_broken_deliveries(
+    load: BatchLoad, table: Table, broken: BrokenRule, paths: Mapping[str, str]
+) -> None:
     for delivery_id in broken.delivery_ids:
         load.problems[delivery_id].insert(
             0, Problem(paths[delivery_id], broken.rule.says, broken.rule.remedy, table=table.name)
@@ -396,7 +398,7 @@ def _quarantined(
     return pa.Table.from_pylist(rows, schema=QUARANTINED_ROWS)
 
 
-def _commit(zone: CouncilZone, load: _Load) -> None:
+def _commit(zone: CouncilZone, load: BatchLoad) -> None:
     """Write quarantine, then ledger and accepted rows in one transaction."""
     ids = [delivery.delivery_id for delivery in load.batch]
     good = [delivery_id for delivery_id in ids if delivery_id not in load.refused]

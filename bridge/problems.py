@@ -14,6 +14,10 @@ from typing import Any
 MAXIMUM_ROWS_NAMED = 20
 
 
+class NoSuchFileError(ValueError):
+    """There is no such file, or nothing says by which contract it is to be read; the message says what to do."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One broken rule of one file. `rows` are 1-based data rows without the header, at most twenty."""

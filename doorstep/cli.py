@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from doorstep import county, data, evaluate, keys, refresh, report, scan, ui
+from doorstep import county, data, evaluate, feeds, keys, refresh, report, scan, ui
 from doorstep.console import EXPECTED_ERRORS, errors
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 
 app.add_typer(keys.app, name="keys")
 app.add_typer(county.app, name="county")
+app.add_typer(feeds.app, name="feeds")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("refresh")(refresh.refresh)
 app.command("report")(report.report)

@@ -18,6 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from bridge.problems import NoSuchFileError
 from governance.agreements import AgreementError
 from governance.contracts import ContractError
 from governance.retention import RetentionExpiredError
@@ -28,6 +29,7 @@ EXPECTED_ERRORS = (
     AgreementError,
     ContractError,
     KeyUnavailableError,
+    NoSuchFileError,
     RetentionExpiredError,
     StoreBusyError,
     StoreUnreadableError,
