@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import link_keys, load, parsing, refresh
+from benchmarks import county, link_keys, load, parsing, refresh
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
+    "county": county.measure,
     "link_keys": link_keys.measure,
     "load": load.measure,
     "parsing": parsing.measure,

@@ -27,7 +27,7 @@ from synthetic.blocks import BLOCK_HOUSEHOLDS, arrange
 from synthetic.dates import add_months, day_of, month_starts
 from synthetic.feeds.deliveries import schedule
 from synthetic.hazard import ROUTES
-from synthetic.life_course import BURN_IN_MONTHS, live
+from synthetic.life_course import BURN_IN_MONTHS, SHOCK_KINDS, Shock, live
 from synthetic.production import LARGEST_WORKERS, FeedPlan, can_fork, make_feeds
 from synthetic.properties import make_properties
 from synthetic.residences import make_residences
@@ -45,6 +45,7 @@ in.
 """
 
 _MINIMUM_HOUSEHOLDS, _MINIMUM_MONTHS = 100, 1
+_MAXIMUM_HOUSEHOLDS = 2_000_000
 _HOUSEHOLDS_WORTH_WORKERS = 2000
 
 
@@ -70,22 +71,27 @@ class CountyReport:
 def make_county(
     home: Home, *, households: int = 5000, months: int = 24, seed: int = 1, first_month: date = FIRST_MONTH,
     night: date | None = None, progress: Callable[[str], None] | None = None, workers: int | None = None,
-    block_households: int = BLOCK_HOUSEHOLDS,
+    block_households: int = BLOCK_HOUSEHOLDS, shock_month: date | None = None, shock_kind: str = SHOCK_KINDS[0],
 ) -> CountyReport:  # fmt: skip
     """Write the county's deliveries that were received by `night` into the inbox, and its truth.
 
     A county with the same parameters that is there already is left alone (`made` is False); with a later
     `night` the deliveries since are added, and the earlier ones stay byte for byte. `workers` and the machine
-    change nothing in the files; `block_households` does (see `blocks`). Raises `CountyError` if `home` holds
+    change nothing in the files; `block_households` does (see `blocks`). From `shock_month` on, if given, a
+    change of `shock_kind` acts (see `Shock`). Raises `CountyError` if a parameter will not do, or if `home` holds
     another county.
     """
-    if households < _MINIMUM_HOUSEHOLDS or months < _MINIMUM_MONTHS:
+    if not _MINIMUM_HOUSEHOLDS <= households <= _MAXIMUM_HOUSEHOLDS or months < _MINIMUM_MONTHS:
         raise CountyError(
             f"households={households}, months={months}: ask for at least {_MINIMUM_HOUSEHOLDS} households "
-            f"and {_MINIMUM_MONTHS} month"
+            f"(at most {_MAXIMUM_HOUSEHOLDS:,}: there are no more test NHS numbers and pupil numbers) and "
+            f"{_MINIMUM_MONTHS} month"
         )
     if first_month.day != 1:
         raise CountyError(f"first_month={first_month}: give the first day of a month")
+    if workers is not None and workers < 1:
+        raise CountyError(f"workers={workers}: give 1 or more")
+    shock = _shock(shock_month, shock_kind, first_month, months)
     night = night or add_months(first_month, months) + NIGHT_AFTER_END
     parameters = {
         "generator_version": GENERATOR_VERSION,
@@ -94,6 +100,7 @@ def make_county(
         "seed": seed,
         "first_month": first_month.isoformat(),
         "night": night.isoformat(),
+        "shock": f"{shock_month:%Y-%m} {shock_kind}" if shock_month else None,
     }
     if _is_there(home, parameters):
         return CountyReport(
@@ -105,7 +112,7 @@ def make_county(
     starts = month_starts(add_months(first_month, -BURN_IN_MONTHS), BURN_IN_MONTHS + months)
     first_day, last_day = int(starts[BURN_IN_MONTHS]), int(starts[-1])
     properties = make_properties(households, seed, first_day, last_day)
-    course = live(properties, households, starts, seed, progress)
+    course = live(properties, households, starts, seed, progress, shock=shock)
     world, blocks = arrange(
         World(properties, course, make_residences(course), seed, first_day, last_day), block_households
     )
@@ -143,11 +150,32 @@ def make_county(
     return report
 
 
+def _shock(shock_month: date | None, kind: str, first_month: date, months: int) -> Shock | None:
+    if shock_month is None:
+        return None
+    after = (shock_month.year - first_month.year) * 12 + shock_month.month - first_month.month
+    if not 0 <= after < months:
+        last = add_months(first_month, months - 1)
+        raise CountyError(
+            f"shock={shock_month:%Y-%m}: choose a month from {first_month:%Y-%m} to {last:%Y-%m}, in which files "
+            "are made"
+        )
+    try:
+        return Shock(after, kind)
+    except ValueError as error:
+        raise CountyError(str(error)) from error
+
+
 def _workers(households: int) -> int:
     """As many workers as there are cores; small counties are made sooner in this process alone."""
     if households < _HOUSEHOLDS_WORTH_WORKERS or not can_fork():
         return 1
     return min(os.cpu_count() or 1, LARGEST_WORKERS)
+
+
+def progress_steps(months: int) -> int:
+    """How often `progress` is called while a county is made."""
+    return 2 + -(-(BURN_IN_MONTHS + months) // 12) + len(feed_modules())
 
 
 def feed_modules() -> dict[str, tuple[FeedContract, ModuleType]]:
