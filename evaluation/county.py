@@ -8,14 +8,16 @@ Counts and rates only: no value of a record is in the report.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
-from evaluation.county_calibration import measured_figures, read_wanted, without_measure
+from evaluation.county_calibration import known_names, measured_figures, read_wanted, without_measure
 from evaluation.county_errors import (
     ErrorRate,
     error_figures,
@@ -25,13 +27,20 @@ from evaluation.county_errors import (
 )
 from evaluation.county_figures import Figure, Verdict
 from evaluation.county_files import FeedInventory, inventory, load_current
-from evaluation.county_lead import LeadTimes, hub_figures, lead_figures, lead_times
+from evaluation.county_lead import (
+    LeadTimes,
+    hub_figures,
+    lead_figures,
+    lead_times,
+    possession_figure,
+)
 from evaluation.county_missing import missing_identifiers
 from evaluation.county_oracle import OracleFigures, oracle_curves, prepare_oracle
 from governance.contracts import read_contracts
 from stores.home import Home
+from synthetic.feeds.electoral_register import WITHOUT_A_VOTE
 
-_SQL = Path(__file__).parent
+_VIEWS = Path(__file__).with_name("county_views.sql")
 _MEMORY = "1500MB"
 
 
@@ -73,11 +82,11 @@ def evaluate_county(home: Home) -> CountyJudged:
     with _opened(home) as connection:
         loaded = load_current(home, contracts, connection)
         _prepare(connection)
-        prepare_oracle(connection)
         found = chain(
             measured_figures(connection, wanted, households),
             lead_figures(connection, wanted, households),
             hub_figures(connection, households),
+            possession_figure(connection, wanted, households),
             missing_identifiers(connection, contracts, loaded, wanted, households),
         )
         figures = {figure.name: figure for figure in found}
@@ -115,12 +124,15 @@ def _opened(home: Home) -> duckdb.DuckDBPyConnection:
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute((_SQL / "county_truth.sql").read_text(encoding="utf-8"))
-    tables = connection.execute(
-        "select table_name from information_schema.tables where table_schema = 'files'"
-    ).fetchall()
-    if ("homelessness_cases__cases",) in tables:
-        connection.execute((_SQL / "county_owed.sql").read_text(encoding="utf-8"))
+    """Make the views that the measures share, as far as the county has what each needs."""
+    votes = pa.table({"origin": list(WITHOUT_A_VOTE), "share": list(WITHOUT_A_VOTE.values())})
+    connection.register("without_a_vote", votes)
+    for block in _VIEWS.read_text(encoding="utf-8").split("-- view: ")[1:]:
+        needs = re.findall(r"^-- needs: (.+)$", block, re.MULTILINE)
+        if set(needs) <= known_names(connection):
+            connection.execute(f"-- view: {block}")
+        if block.startswith("duties\n"):
+            prepare_oracle(connection)
 
 
 def _literal(path: Path) -> str:

@@ -111,4 +111,4 @@ select
     ) as nino_transposed,
     coalesce(names.nino <> true_nino and others.person_id is not null, false) as nino_of_other
 from names
-left join true_people as others on names.nino = others.nino and names.nino <> names.true_nino;
+left join true_people as others on nullif(names.nino, names.true_nino) = others.nino;

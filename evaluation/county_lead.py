@@ -76,6 +76,25 @@ def lead_figures(
             yield figure_of(name, LEAD_GROUP, title, Unit.DAYS, median(days), None, households)
 
 
+def possession_figure(
+    connection: duckdb.DuckDBPyConnection, wanted: Mapping[str, tuple[Wanted, str]], households: int
+) -> Iterator[Figure]:
+    """Yield the median weeks from a possession claim to the repossession."""
+    if "truth.possessions.repossession_date" not in known_names(connection):
+        return
+    found = connection.execute(
+        """
+        select date_diff('day', claim_date, repossession_date) / 7 as weeks from truth.possessions
+        where repossession_date is not null
+        """
+    ).fetchnumpy()
+    name = "possession_claim_to_repossession_weeks"
+    target, about = wanted.get(name, (None, ""))
+    title = "Median weeks from a possession claim to the repossession"
+    weeks = median(np.asarray(found["weeks"], dtype=float))
+    yield figure_of(name, "homelessness", title, Unit.WEEKS, weeks, target, households, about)
+
+
 def median(values: np.ndarray) -> Estimate | None:
     """Return the median with the interval that the order of the values gives; `None` of nothing."""
     if not len(values):

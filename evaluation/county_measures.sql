@@ -2,7 +2,7 @@
 -- `y` and `n`; the figure is sum(y) / sum(n). Headers: measure (name, as in the calibration table where it stands
 -- there), group, unit, title; `needs`, the tables or columns without which it is not measured; `about`, what a reader
 -- should know. Tables: `truth.<file>`, `files.<feed>__<table>` (what the partners' systems show at the end), and the
--- views of county_truth.sql.
+-- views of county_truth.sql and county_files.sql.
 
 -- measure: persons_per_household
 -- group: homes
@@ -83,7 +83,7 @@ select household_id as cluster, deaths as y, person_years as n from person_years
 -- unit: share
 -- title: People who are disabled
 -- needs: truth.persons.disabled
-select household_id as cluster, cast(persons.disabled as int) as y, 1 as n
+select residents.household_id as cluster, cast(persons.disabled as int) as y, 1 as n
 from residents inner join truth.persons using (person_id);
 
 -- measure: name_not_british_share
@@ -124,42 +124,54 @@ select household_id as cluster, 0 as y, 1 / 12 as n from household_months where 
 union all
 select household_id, 1, 0 from duties where tenure = 'social';
 
--- measure: duties_per_1000_single_people_a_year
--- group: homelessness
--- unit: per 1,000 a year
--- title: … people who live alone
-select household_id as cluster, 0 as y, 1 / 12 as n from household_months where type = 'single'
-union all
-select household_id, 1, 0 from duties where type = 'single';
-
 -- measure: duties_per_1000_lone_parents_a_year
 -- group: homelessness
 -- unit: per 1,000 a year
 -- title: … lone parents
-select household_id as cluster, 0 as y, 1 / 12 as n from household_months where type = 'lone_parent'
+-- needs: truth.hazard.lone_parent
+select household_id as cluster, 0 as y, 1 / 12 as n from household_months where lone_parent
 union all
-select household_id, 1, 0 from duties where type = 'lone_parent';
+select household_id, 1, 0 from duties where lone_parent;
+
+-- measure: duties_per_1000_other_families_a_year
+-- group: homelessness
+-- unit: per 1,000 a year
+-- title: … other families with children
+-- needs: truth.hazard.lone_parent
+select household_id as cluster, 0 as y, 1 / 12 as n from household_months where with_children and not lone_parent
+union all
+select household_id, 1, 0 from duties where with_children and not lone_parent;
+
+-- measure: duties_per_1000_without_children_a_year
+-- group: homelessness
+-- unit: per 1,000 a year
+-- title: … households without children
+-- needs: truth.hazard.lone_parent
+-- about: A grown child who must leave a family counts here, the family does not.
+select household_id as cluster, 0 as y, 1 / 12 as n from household_months where not with_children
+union all
+select household_id, 1, 0 from duties where not with_children;
+
+-- measure: duties_per_1000_single_people_a_year
+-- group: homelessness
+-- unit: per 1,000 a year
+-- title: … households that came as one person
+select household_id as cluster, 0 as y, 1 / 12 as n from household_months where type = 'single'
+union all
+select household_id, 1, 0 from duties where type = 'single';
 
 -- measure: duties_per_1000_couples_a_year
 -- group: homelessness
 -- unit: per 1,000 a year
--- title: … couples
+-- title: … that came as a couple
 select household_id as cluster, 0 as y, 1 / 12 as n from household_months where type = 'couple'
 union all
 select household_id, 1, 0 from duties where type = 'couple';
 
--- measure: duties_per_1000_couples_with_children_a_year
--- group: homelessness
--- unit: per 1,000 a year
--- title: … couples with children
-select household_id as cluster, 0 as y, 1 / 12 as n from household_months where type = 'couple_children'
-union all
-select household_id, 1, 0 from duties where type = 'couple_children';
-
 -- measure: duties_per_1000_couples_with_grown_children_a_year
 -- group: homelessness
 -- unit: per 1,000 a year
--- title: … couples with grown children
+-- title: … that came as a couple with grown children
 select household_id as cluster, 0 as y, 1 / 12 as n from household_months where type = 'couple_grown_children'
 union all
 select household_id, 1, 0 from duties where type = 'couple_grown_children';
@@ -167,7 +179,7 @@ select household_id, 1, 0 from duties where type = 'couple_grown_children';
 -- measure: duties_per_1000_sharers_a_year
 -- group: homelessness
 -- unit: per 1,000 a year
--- title: … sharers
+-- title: … that came as sharers
 select household_id as cluster, 0 as y, 1 / 12 as n from household_months where type = 'sharers'
 union all
 select household_id, 1, 0 from duties where type = 'sharers';
@@ -321,3 +333,207 @@ select household_id as cluster, cast(precursor_6_months as int) as y, 1 as n fro
 -- unit: share
 -- title: A sign known six months before: other
 select household_id as cluster, cast(precursor_6_months as int) as y, 1 as n from duties where route = 'other';
+
+-- measure: oracle_financial_top_1_percent_share
+-- group: oracle
+-- unit: share
+-- title: Top 1 % by true chance: liability orders and rent arrears over eight weeks
+-- needs: truth.financial_hazard
+select cluster, cast(place <= 0.01 as int) as y, 1 as n from financial_months where came;
+
+-- measure: oracle_financial_observed_over_expected
+-- group: oracle
+-- unit: ratio
+-- title: Came over expected: liability orders and rent arrears over eight weeks
+-- needs: truth.financial_hazard
+select cluster, cast(came as int) as y, chance as n from financial_months;
+
+-- measure: oracle_victim_top_1_percent_share
+-- group: oracle
+-- unit: share
+-- title: Top 1 % by true chance: further antisocial incidents of those who were victims
+-- needs: truth.victim_hazard
+select cluster, cast(place <= 0.01 as int) as y, 1 as n from victim_months where came;
+
+-- measure: oracle_victim_observed_over_expected
+-- group: oracle
+-- unit: ratio
+-- title: Came over expected: further antisocial incidents of those who were victims
+-- needs: truth.victim_hazard
+select cluster, cast(came as int) as y, chance as n from victim_months;
+
+-- measure: rent_over_allowance_by_25_share
+-- group: money
+-- unit: share
+-- title: Private renters whose rent is more than £25 a week over the allowance
+-- needs: truth.allowances
+select homes.household_id as cluster, cast(weekly_rent - allowance > 25 as int) as y, 1 as n
+from homes_at as homes inner join truth.allowances using (uprn)
+where homes.tenure = 'private';
+
+-- measure: rent_arrears_social
+-- group: money
+-- unit: share
+-- title: Rent arrears now or in the past year: social renters
+-- needs: truth.arrears
+select homes.household_id as cluster, cast(arrears.household_id is not null as int) as y, 1 as n
+from homes_at as homes
+left join (select distinct day, household_id from arrears_within_a_year where on_rent) as arrears using (day, household_id)
+where homes.tenure = 'social';
+
+-- measure: rent_arrears_private
+-- group: money
+-- unit: share
+-- title: Rent arrears now or in the past year: private renters
+-- needs: truth.arrears
+select homes.household_id as cluster, cast(arrears.household_id is not null as int) as y, 1 as n
+from homes_at as homes
+left join (select distinct day, household_id from arrears_within_a_year where on_rent) as arrears using (day, household_id)
+where homes.tenure = 'private';
+
+-- measure: private_renters_on_universal_credit
+-- group: money
+-- unit: share
+-- title: Private renters on universal credit
+-- needs: truth.benefits
+select household_id as cluster, cast(universal_credit as int) as y, 1 as n from claims_at where tenure = 'private';
+
+-- measure: social_renters_on_universal_credit
+-- group: money
+-- unit: share
+-- title: Social renters on universal credit
+-- needs: truth.benefits
+select household_id as cluster, cast(universal_credit as int) as y, 1 as n from claims_at where tenure = 'social';
+
+-- measure: households_on_housing_benefit
+-- group: money
+-- unit: share
+-- title: Households on housing benefit
+-- needs: truth.benefits
+select household_id as cluster, cast(housing_benefit as int) as y, 1 as n from claims_at;
+
+-- measure: households_capped_share
+-- group: money
+-- unit: share
+-- title: Claims that the benefit cap cuts
+-- needs: truth.benefits
+select household_id as cluster, cast(capped as int) as y, 1 as n from truth.benefits where coalesce(end_date, date '2099-12-31') >= (select first_day from county);
+
+-- measure: job_losses_per_1000_households_a_year
+-- group: money
+-- unit: per 1,000 a year
+-- title: Households who lose a job, by 1,000 a year
+-- needs: truth.job_losses
+select household_id as cluster, 0 as y, 1 / 12 as n from household_months
+union all
+select household_id, 1, 0 from truth.job_losses
+where start_date >= (select first_day from county) and start_date < (select end_day from county);
+
+-- measure: adults_behind_with_council_tax
+-- group: money
+-- unit: share
+-- title: Adults who fell behind with council tax within a year
+-- needs: truth.council_tax_debts
+select residents.household_id as cluster, cast(debts.household_id is not null as int) as y, 1 as n
+from residents
+left join debts_within_a_year as debts using (day, household_id)
+where residents.age >= 18;
+
+-- measure: council_tax_collected
+-- group: money
+-- unit: share
+-- title: Council tax collected in its year
+-- needs: files.council_tax__recovery_stages
+select account_ref as cluster, bill - owed as y, bill as n from council_tax_year;
+
+-- measure: council_tax_mean_debt
+-- group: money
+-- unit: pounds
+-- title: Mean council tax debt of those in debt
+-- needs: files.council_tax__recovery_stages
+select account_ref as cluster, balance as y, 1 as n from council_tax_debtors;
+
+-- measure: hub_offers_per_1000_households_a_year
+-- group: money
+-- unit: per 1,000 a year
+-- title: Offers of the Homes and Money hub, by 1,000 households a year
+-- needs: truth.interventions
+select household_id as cluster, 0 as y, 1 / 12 as n from household_months
+union all
+select household_id, 1, 0 from truth.interventions
+where offered_date >= (select first_day from county) and offered_date < (select end_day from county);
+
+-- measure: hub_offers_accepted_share
+-- group: money
+-- unit: share
+-- title: Offers of the hub that were accepted
+-- needs: truth.interventions
+select household_id as cluster, cast(accepted as int) as y, 1 as n from truth.interventions;
+
+-- measure: children_in_need_share
+-- group: children
+-- unit: share
+-- title: Children in need
+-- needs: truth.in_need
+select residents.household_id as cluster, cast(spells.person_id is not null as int) as y, 1 as n
+from residents
+left join in_need_at as spells using (day, person_id)
+where residents.age < 18;
+
+-- measure: persistent_absence_share
+-- group: children
+-- unit: share
+-- title: Pupils persistently absent
+-- needs: truth.absence
+select residents.household_id as cluster, cast(spells.person_id is not null as int) as y, 1 as n
+from residents
+left join absence_at as spells using (day, person_id)
+where residents.age >= 5 and residents.age < 16;
+
+-- measure: free_school_meals_share
+-- group: children
+-- unit: share
+-- title: Pupils entitled to free school meals
+-- needs: truth.households.free_school_meals
+select household_id as cluster, cast(households.free_school_meals as int) as y, 1 as n
+from residents inner join truth.households using (household_id)
+where age >= 5 and age < 16;
+
+-- measure: electoral_register.private_renters_absent
+-- group: missing
+-- unit: share
+-- title: Adults renting privately whom the electoral register does not hold
+-- needs: files.electoral_register__electors
+-- about: Of those with a vote, who are expected by name origin: the truth does not hold nationality.
+select household_id as cluster, votes - on_register as y, votes as n from voters where tenure = 'private';
+
+-- measure: electoral_register.owner_absent
+-- group: missing
+-- unit: share
+-- title: … owner occupiers
+-- needs: files.electoral_register__electors
+select household_id as cluster, votes - on_register as y, votes as n from voters where tenure = 'owner';
+
+-- measure: electoral_register.social_absent
+-- group: missing
+-- unit: share
+-- title: … social renters
+-- needs: files.electoral_register__electors
+select household_id as cluster, votes - on_register as y, votes as n from voters where tenure = 'social';
+
+-- measure: electoral_register.here_share
+-- group: missing
+-- unit: share
+-- title: People on the register who are so at their present home
+-- needs: files.electoral_register__electors
+-- about: The rest are held where they lived before.
+select household_id as cluster, here as y, on_register as n from voters;
+
+-- measure: deceased_not_closed.council_tax
+-- group: errors
+-- unit: share
+-- title: Council tax: accounts of the dead still open after half a year
+-- needs: files.council_tax__accounts
+-- about: Assumed in the error model: 15 % of deaths are never heard of. Only accounts that a change after the death could close.
+select dead.person_id as cluster, cast(accounts.vacation_date is null as int) as y, 1 as n
+from dead inner join account_people as accounts using (person_id);
