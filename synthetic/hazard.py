@@ -13,7 +13,7 @@ season (winter +8 %, December -12 %), how fast arrears, abuse, job loss, need an
 The **oracle** is the probability of a duty within the next months, given the state at the month's start:
 tenure, ages, children, frailty, earlier cases, the hub's help, where arrears and abuse episodes stand, who is
 out of work, in need or absent from school. What leaves no trace before the duty (a section 21 notice, a family
-quarrel) counts at its expected rate. Tenure, ages, rent and the like are held as they stand; what comes and
+quarrel) counts at its expected rate. Ages, rent and the like are held as they stand; what comes and
 goes runs on, starts and ends, and households move and leave, as their chances say; each of these at its
 expected value, independently of the others. A shock month is not foreseen, and counts from its own month on.
 
@@ -32,7 +32,7 @@ from synthetic.properties import PRIVATE, SOCIAL
 
 ARREARS, SECTION_21, FAMILY_EXCLUSION, DOMESTIC_ABUSE, INSTITUTION, OTHER = range(6)
 ROUTES = ("arrears", "section_21", "family_exclusion", "domestic_abuse", "institution", "other")
-ROUTE_SHARES = np.array([0.16, 0.155, 0.28, 0.13, 0.10, 0.175])
+ROUTE_SHARES = np.array([0.162, 0.163, 0.27, 0.135, 0.095, 0.175])
 DUTIES_PER_HOUSEHOLD_YEAR = 13.2 / 1000
 HORIZONS = (1, 3, 6, 9)
 FINANCIAL_HORIZON = 6
@@ -46,6 +46,9 @@ CASE_WITHIN_3_YEARS, MOVED_WITHIN_12_MONTHS, HEAD_UNDER_35, LONE_PARENT = 1.6, 0
 ABUSE, ARREARS_OVER_8_WEEKS, LIABILITY_ORDER = 1.5, 1.4, 0.7
 RENT_OVER_ALLOWANCE, CHILD_IN_NEED, PERSISTENT_ABSENCE, INTERVENTION = 0.6, 0.7, 0.35, -0.5
 MENTAL_HEALTH, POSSESSION = 0.6, 0.3
+TENURE_AFTER_MOVE = np.array([[0.86, 0.13, 0.01], [0.20, 0.72, 0.08], [0.05, 0.15, 0.80]])
+"""Share of moves within the district from each tenure (rows) to each (assumed)."""
+_MOVE_RATIO = (TENURE_AFTER_MOVE * np.exp(TENURE_EFFECT[None, :] - TENURE_EFFECT[:, None])).sum(axis=1)
 SEASON = np.array([0.08, 0.08, 0.05, 0.0, 0.0, -0.02, 0.0, 0.0, 0.04, 0.03, 0.0, -0.12])
 """Log effect by calendar month, January first."""
 
@@ -76,10 +79,10 @@ OFFER_ACCEPTED, _OFFER_CEILING, _OFFER_WIDTH = 0.62, 0.30, 0.5
 OFFERS_PER_HOUSEHOLD_YEAR = 0.012
 _MOVE_OFF = 12
 
-SLIP_ENDING = np.array([0.70, 0.50, 0.42])
+SLIP_ENDING = np.array([0.52, 0.60, 0.58])
 """A forgotten council tax bill by months since the reminder: paid after the reminder, the final notice, the
 summons; what is left after the third month ends in a liability order (assumed)."""
-_SLIP_START = np.array([0.0042, 0.0074, 0.0074])
+_SLIP_START = np.array([0.0050, 0.0084, 0.0084])
 
 
 @dataclass(frozen=True)
@@ -508,7 +511,8 @@ class _Coming:
             (PERSISTENT_ABSENCE, self.absent),
             (INTERVENTION, helped),
         )
-        expected = np.ones(len(self.today))
+        # Who moves may change tenure: at its expected effect.
+        expected = 1 + (_MOVE_RATIO[now.tenure] - 1) * (1 - self.not_moved)
         for effect, chance in effects:
             expected *= 1 + np.expm1(effect) * chance
         return expected / self.today

@@ -83,7 +83,6 @@ _CALIBRATION_MONTHS = 12
 
 _MOVES_A_YEAR = np.array([0.044, 0.38, 0.072])
 _WITHIN_DISTRICT = 0.55
-_TENURE_AFTER = np.array([[0.86, 0.13, 0.01], [0.20, 0.72, 0.08], [0.05, 0.15, 0.80]])
 _YEARS_IN_HOME = np.array([15.0, 2.6, 9.0])
 _ARRIVALS_A_YEAR = np.array([0.09, 0.30, 0.12])
 _PARTINGS_A_YEAR, _LEAVING_HOME_A_YEAR, _UNIONS_A_YEAR = 0.016, 0.13, 0.03
@@ -821,7 +820,7 @@ class _County:
     ) -> np.ndarray:
         """Whether the applicant's household has a support need; families less often than others."""
         score = (
-            np.where(children, -0.95, 0.1)
+            np.where(children, -0.86, 0.1)
             + 1.2 * situation.in_need[rows]
             + 0.9 * situation.mental_health[rows]
             + 0.9 * (route == DOMESTIC_ABUSE)
@@ -1180,7 +1179,7 @@ class _County:
         old_tenure = self.properties.tenure[self.home[movers]]
         chance = self.random.random(len(movers))
         after = np.cumsum(
-            np.where(is_forced[:, None], [[0.03, 0.42, 0.55]], _TENURE_AFTER[old_tenure]), axis=1
+            np.where(is_forced[:, None], [[0.03, 0.42, 0.55]], hazard.TENURE_AFTER_MOVE[old_tenure]), axis=1
         )
         wanted = np.minimum((after < chance[:, None]).sum(axis=1), SOCIAL)
         within = self.random.random(len(movers)) < np.where(is_forced, 0.8, _WITHIN_DISTRICT)

@@ -27,6 +27,9 @@ ALWAYS_FULL = False
 
 _KEPT_DAYS = 3 * 365
 _MONTHLY_BILL = dict(zip("ABCDEFGH", (112, 131, 150, 168, 206, 243, 281, 337), strict=True))
+_EARLIER_DEBTS, _EARLIER_MONTHS = 0.5, 8.5
+"""Share of households in need that still owe from the year before, and how many months' bills (assumed, so that
+the mean debt is the published one)."""
 _STAGES = (
     "REMINDER1",
     "REMINDER2",
@@ -293,6 +296,8 @@ def _recovery(world: World, account_ref: np.ndarray, generator: np.random.Genera
         np.searchsorted(list(_MONTHLY_BILL), world.properties.band[home])
     ]
     noise = np.exp(generator.normal(0, 0.25, len(spell)))
+    earlier = np.where(generator.random(len(course.spells.start)) < _EARLIER_DEBTS, 1, 0)[spell]
+    owed_months = owed_months + np.where(owed_months >= 2.5, earlier * _EARLIER_MONTHS, 0.0)
     costs = np.where(stage >= 3, 78.5, 0.0) + np.where(stage == 5, 310.0, 0.0)
     balance = np.where(stage == 7, 0.0, np.round(bill * owed_months * noise + costs, 2))
     in_window = (
@@ -356,8 +361,13 @@ def _need(world: World, generator: np.random.Generator) -> tuple[np.ndarray, ...
         columns.append(
             (spell[reached], np.full(reached.sum(), stage), day[reached], np.full(reached.sum(), owed))
         )
-    cleared = (ended < OPEN) & ~by_duty & (ended - began > 65) & (chance < 0.6)
-    day = ended[cleared] + generator.integers(0, 28, cleared.sum())
+    # Some pay at once when the trouble is over, most of the others by and by; the rest owe on.
+    cleared = (
+        (ended < OPEN) & (ended - began > 65) & (generator.random(len(rows)) < np.where(by_duty, 0.3, 0.88))
+    )
+    slow = generator.random(len(rows)) < 0.7
+    later = np.where(slow, generator.integers(60, 720, len(rows)), generator.integers(0, 28, len(rows)))
+    day = (ended + later)[cleared]
     columns.append((spell[cleared], np.full(len(day), 7), day, np.zeros(len(day))))
     return tuple(np.concatenate(column) for column in zip(*columns, strict=True))
 
