@@ -439,7 +439,7 @@ def _variants(
         alike = [other for other in usual if other[0] == name[0]][: _VARIANTS - 1]
         return tuple(alike + [other for other in usual if other not in alike])[:_VARIANTS]
     made = []
-    lower = name.lower()
+    lower = name.lower().replace("\u0307", "")  # İ becomes i and a dot that no partner's system can write
     if rules.get("shortened") and len(name) >= 7:
         made += [name[-5:].capitalize(), name[:4]]
     for letters, other in rules.get("respellings", []):
