@@ -298,7 +298,7 @@ def _plans(
     count = len(rows)
     entry, closed = referrals.entry[rows], referrals.closed[rows].astype(np.int64)
     start = _plan_start(referrals)[rows]
-    end = np.minimum(start + generator.integers(120, 560, count), closed)
+    end = np.minimum(start + generator.integers(180, 800, count), closed)
     known = np.maximum(start + generator.integers(0, 8, count), opened[rows])
     told_end = np.where(end < OPEN, np.maximum(end + generator.integers(0, 15, count), known), OPEN)
     # With the case the plan is closed too.
@@ -392,8 +392,8 @@ def _identities(
     order = np.lexsort((day, record))
     record, day, stay = record[order], day[order].astype(np.int32), stay[order]
     # A number that arrives changes no address: the one before it stays.
-    place = np.where(stay == -2, 0, np.arange(len(stay)))
-    stay = stay[np.maximum.accumulate(place)]
+    held = np.maximum.accumulate(np.where(stay == -2, 0, np.arange(len(stay))))
+    stay = stay[held]
 
     home = stays.property[np.maximum(stay, 0)]
     weights = world.weights(who, first_known, first_stay)[record]
@@ -407,13 +407,15 @@ def _identities(
         "Forename": entries.forename[record],
         "Surname": entries.surname_on(record, day),
         "DateOfBirth": _dates(entries.date_of_birth[record], second),
-        "Address": np.where(nowhere, "", address.one_line()),
-        "Postcode": np.where(nowhere, "", address.postcode),
+        "Address": np.where(nowhere, "", address.one_line()[held]),
+        "Postcode": np.where(nowhere, "", address.postcode[held]),
         "AddressStartDate": _dates(since, second),
     }
     true_stay = stays.at(who, first_known)
     moved = stays.property[np.maximum(true_stay, 0)] != stays.property[np.maximum(first_stay, 0)]
-    errors = entries.applied | bits(old_address=moved & old)
+    first = np.append(True, record[1:] != record[:-1])[: len(record)]
+    of_address = np.where(nowhere[first], 0, address.applied[first] | bits(old_address=moved & old))
+    errors = entries.applied | of_address.astype(np.uint32)
     return TableRecords(columns, record, day, dropped[record], child_id, who, household, errors=errors)
 
 

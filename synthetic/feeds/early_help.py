@@ -17,7 +17,7 @@ import numpy as np
 
 from synthetic.addresses import typed
 from synthetic.dates import MISSING, OPEN, Days, as_text
-from synthetic.errors import Registrations, error_model, register
+from synthetic.errors import Registrations, bits, error_model, register
 from synthetic.feeds.deliveries import MONTH_END, TRACE_DAYS, TableRecords, Traces, traces
 from synthetic.feeds.versions import versions
 from synthetic.identifiers import references
@@ -424,8 +424,11 @@ def _joined(rows: _Rows, more: _Rows) -> tuple[_Rows, np.ndarray]:
 
 def _person_columns(
     world: World, person: np.ndarray, day: np.ndarray, listed: _Register, generator: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """The columns that say who it is, one position per record: names as of `day`, an address that may be old."""
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The columns that say who it is, one position per record, and the errors in them.
+
+    Names are as of `day`; the address may be an old one.
+    """
     stays, rates = world.residences, error_model()["systems"]["early_help"]
     count, entry = len(person), listed.entry
     lag = np.where(generator.random(count) < rates["old_address"], generator.integers(30, 500, count), 0)
@@ -433,7 +436,11 @@ def _person_columns(
     address = typed(world.properties, stays.property[np.maximum(stay, 0)], listed.weights[entry], generator)
     nowhere = (stay < 0) | (generator.random(count) < rates["missing"]["address"])
     second = generator.random(count) < rates["second_date_format"]
-    return {
+    true_stay = stays.at(person, day.astype(np.int32))
+    moved = world.residences.property[true_stay] != stays.property[stay]
+    of_address = np.where(nowhere, 0, address.applied | bits(old_address=moved))
+    errors = listed.entries.applied[entry] | of_address.astype(np.uint32)
+    columns = {
         "PersonID": listed.person_id[entry],
         "Forename": listed.entries.forename[entry],
         "Surname": listed.entries.surname_on(entry, day.astype(np.int32)),
@@ -441,6 +448,7 @@ def _person_columns(
         "Address": np.where(nowhere, "", address.one_line(" ")),
         "Postcode": np.where(nowhere, "", address.postcode),
     }
+    return columns, errors
 
 
 def _episode_records(
@@ -463,9 +471,10 @@ def _episode_records(
     outcome = np.where(episodes.service == YOUTH_JUSTICE, "ORDER_COMPLETED", outcome)
     letters = np.array(list("ABCDEFGHJKLMNPRSTW"))
     initials = np.strings.add(*(letters[generator.integers(0, len(letters), count)] for _ in range(2)))
+    named, errors = _person_columns(world, episodes.person, episodes.start, listed, generator)
     columns = {
         "EpisodeReference": reference[record],
-        **_repeated(_person_columns(world, episodes.person, episodes.start, listed, generator), record),
+        **_repeated(named, record),
         "PersonRole": np.where(episodes.adult, "PARENT_CARER", "CHILD")[record],
         "Service": np.array(_SERVICES)[episodes.service][record],
         "PrimaryReason": np.array(_EPISODE_REASONS)[episodes.reason][record],
@@ -477,7 +486,6 @@ def _episode_records(
     }
     dropped = (episodes.end[record] + _KEPT_DAYS).astype(np.int32)
     household = _household(world, episodes.person, episodes.start)
-    errors = listed.entries.applied[listed.entry]
     return TableRecords(columns, record, day, dropped, reference, episodes.person, household, errors=errors)
 
 
@@ -494,9 +502,10 @@ def _contact_records(
     record, day = versions(told, told_decision)
     shows = day >= told_decision[record]
     second = (generator.random(count) < rates["second_date_format"])[record]
+    named, errors = _person_columns(world, contacts.person, contacts.day, listed, generator)
     columns = {
         "ContactReference": reference[record],
-        **_repeated(_person_columns(world, contacts.person, contacts.day, listed, generator), record),
+        **_repeated(named, record),
         "PersonRole": np.where(contacts.adult, "PARENT_CARER", "CHILD")[record],
         "ContactDate": _dates(contacts.day[record].astype(np.int32), second),
         "ContactSource": np.array(_CONTACT_SOURCES)[contacts.source][record],
@@ -506,7 +515,6 @@ def _contact_records(
     }
     dropped = (contacts.day[record] + _KEPT_DAYS).astype(np.int32)
     household = _household(world, contacts.person, contacts.day)
-    errors = listed.entries.applied[listed.entry]
     return TableRecords(columns, record, day, dropped, reference, contacts.person, household, errors=errors)
 
 

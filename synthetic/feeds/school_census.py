@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from synthetic.addresses import typed
 from synthetic.dates import OPEN, Days, add_months, as_text, day_number, day_of, from_parts, parts
-from synthetic.errors import error_model, register
+from synthetic.errors import bit, bits, error_model, register
 from synthetic.feeds.deliveries import TERMLY, TableRecords
 from synthetic.identifiers import references
 from synthetic.population import ETHNICITIES
@@ -113,10 +113,11 @@ def make_records(world: World) -> dict[str, TableRecords]:
     day = np.array([term.day for term in terms] + [world.last_day])[first_census].astype(np.int32)
     household = world.residences.household[np.maximum(world.residences.at(who, day), 0)]
     absent = _persistent(world, who, roll, terms)
+    homes = _Homes.of(world, who, roll, terms)
     return {
-        "pupilonroll": _on_roll(world, who, day, reference, household, roll, terms),
+        "pupilonroll": _on_roll(world, who, day, reference, household, roll, homes, terms),
         "termlysessiondetails": _absences(world, reference, household, roll, absent, terms),
-        "addresses": _addresses(world, who, reference, household, roll, terms),
+        "addresses": _addresses(reference, household, roll, homes, terms),
         "exclusions": _exclusions(world, who, reference, household, roll, absent, terms),
     }
 
@@ -198,16 +199,51 @@ def _possible(roll: _Roll, terms: list[Census]) -> np.ndarray:
     return np.round(sessions * share).astype(np.int64)
 
 
+@dataclass(frozen=True)
+class _Homes:
+    """The addresses that schools hold: texts, typed once for each place on a roll and home, and the position of
+    each pupil's (in order of the roll). `errors` has one position per entry: those of its first address.
+    """
+
+    line: np.ndarray
+    town: np.ndarray
+    postcode: np.ndarray
+    place: np.ndarray
+    errors: np.ndarray
+
+    @classmethod
+    def of(cls, world: World, who: np.ndarray, roll: _Roll, terms: list[Census]) -> _Homes:
+        """Schools hear of a move within weeks, and of some a year late."""
+        stays = world.residences
+        generator = world.stream("school_census addresses")
+        old = generator.random(len(who)) < error_model()["systems"]["school_census"]["old_address"]
+        lag = np.where(old, generator.integers(100, 500, len(who)), generator.integers(0, 40, len(who)))
+        day = np.array([term.day for term in terms], dtype=np.int64)[roll.census] - lag[roll.entry]
+        shown = stays.at(who[roll.entry], day.astype(np.int32))
+        pairs, place = np.unique(roll.entry * max(len(stays), 1) + shown, return_inverse=True)
+        entry, stay = pairs // max(len(stays), 1), pairs % max(len(stays), 1)
+        weights = world.weights(who[entry], stays.start[stay], stay)
+        address = typed(world.properties, stays.property[stay], weights, generator)
+        between = np.where((address.home == "") | (address.street == ""), "", ", ")
+        line = np.strings.add(np.strings.add(address.home, between), address.street)
+        errors = np.zeros(len(who), dtype=np.uint32)
+        entries, first = np.unique(roll.entry, return_index=True)
+        moved = stays.property[shown[first]] != stays.property[roll.stay[first]]
+        errors[entries] = address.applied[place[first]] | bits(old_address=moved & old[entries])
+        return cls(line, address.town, address.postcode, place, errors)
+
+
 def _on_roll(
     world: World, who: np.ndarray, day: Days, reference: np.ndarray, household: np.ndarray, roll: _Roll,
-    terms: list[Census],
+    homes: _Homes, terms: list[Census],
 ) -> TableRecords:  # fmt: skip
     people, properties = world.course.people, world.properties
     generator = world.stream("school_census entries")
     rates = error_model()["systems"]["school_census"]
     count = len(who)
     weights = world.weights(who, day, world.residences.at(who, day))
-    entries = register(people, who, weights, np.full(count, -1), "school_census", generator)
+    on_roll = np.bincount(roll.entry, minlength=count) > 0
+    entries = register(people, who, weights, np.full(count, -1), "school_census", generator, on_roll)
     upn = np.where(generator.random(count) < rates["missing"]["upn"], "", people.upn[who])
     ethnicity = np.array(ETHNICITIES)[people.ethnicity[who]]
     ethnicity = np.where(generator.random(count) < 0.02, "NOBT", ethnicity)
@@ -226,6 +262,7 @@ def _on_roll(
         "surname": _text(entries.surname).take(entry),
         "forename": _text(entries.forename).take(entry),
         "dob": _text(as_text(entries.date_of_birth)).take(entry),
+        "postcode": _text(homes.postcode).take(pa.array(homes.place)),
         "sex": _text(np.where(people.female[who], "F", "M")).take(entry),
         "ethnicity": _text(ethnicity).take(entry),
         "senprovision": _text(special).take(entry),
@@ -238,42 +275,26 @@ def _on_roll(
         "termlysessionspossible": _possible(roll, terms),
     }
     known, dropped = _in_census(roll, terms)
-    return TableRecords(columns, roll.entry, known, dropped, reference, who, household)
+    # Of the address, this table shows the postcode alone.
+    shown = bit("postcode_slip") | bit("old_address")
+    errors = entries.applied | (homes.errors & shown)
+    return TableRecords(columns, roll.entry, known, dropped, reference, who, household, errors=errors)
 
 
 def _addresses(
-    world: World,
-    who: np.ndarray,
-    reference: np.ndarray,
-    household: np.ndarray,
-    roll: _Roll,
-    terms: list[Census],
+    reference: np.ndarray, household: np.ndarray, roll: _Roll, homes: _Homes, terms: list[Census]
 ) -> TableRecords:
-    """The address that the school holds: typed once for each home, and in some schools an old one."""
-    stays = world.residences
-    generator = world.stream("school_census addresses")
-    old = generator.random(len(who)) < error_model()["systems"]["school_census"]["old_address"]
-    lag = np.where(old, generator.integers(100, 500, len(who)), generator.integers(0, 40, len(who)))
-    day = np.array([term.day for term in terms], dtype=np.int64)[roll.census] - lag[roll.entry]
-    shown = stays.at(who[roll.entry], day.astype(np.int32))
-    # One text for each place on the roll and home.
-    homes, text = np.unique(roll.entry * len(stays) + shown, return_inverse=True)
-    entry, stay = homes // max(len(stays), 1), homes % max(len(stays), 1)
-    weights = world.weights(who[entry], stays.start[stay], stay)
-    address = typed(world.properties, stays.property[stay], weights, generator)
-    line = np.where(
-        address.home == "", address.street, np.strings.add(np.strings.add(address.home, ", "), address.street)
-    )
-    rows = pa.array(text)
+    """The address that the school holds, as of each census."""
+    place = pa.array(homes.place)
     columns = {
         "pupilonrolltableid": _text(reference).take(pa.array(roll.entry)),
-        "addressline1": _text(line).take(rows),
-        "posttown": _text(address.town).take(rows),
-        "postcode": _text(address.postcode).take(rows),
+        "addressline1": _text(homes.line).take(place),
+        "posttown": _text(homes.town).take(place),
+        "postcode": _text(homes.postcode).take(place),
         "referencedate": _coded(roll.census, [str(day_of(term.day)) for term in terms]),
     }
     known, dropped = _in_census(roll, terms)
-    return TableRecords(columns, roll.entry, known, dropped, reference, None, household)
+    return TableRecords(columns, roll.entry, known, dropped, reference, None, household, errors=homes.errors)
 
 
 def _absences(
