@@ -20,12 +20,13 @@ class PurposeError(ValueError):
 
 
 class Feature(BaseModel):
-    """One feature, as `features.yaml` says it."""
+    """One feature, as `features.yaml` says it. It rests on `feed` most of all, and on those in `also`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     feed: str
+    also: tuple[str, ...] = ()
     kind: Literal["flag", "count", "amount", "recency", "number"]
     sign: Literal[-1, 0, 1]
     words: str
@@ -50,7 +51,10 @@ def features_of(use_case: UseCase, features: Sequence[Feature]) -> tuple[Feature
     that do not.
     """
     strangers = [
-        f"{feature.name} ({feature.feed})" for feature in features if feature.feed not in use_case.feeds
+        f"{feature.name} ({feed})"
+        for feature in features
+        for feed in (feature.feed, *feature.also)
+        if feed not in use_case.feeds
     ]
     if strangers:
         raise PurposeError(

@@ -19,5 +19,14 @@ where
         notice_date,
         rent_court_date,
         last_case_date,
-        last_care_date
+        last_care_date,
+        antisocial_behaviour_date,
+        child_in_need_referral_date,
+        early_help_date,
+        mash_contact_date,
+        mash_domestic_abuse_contact_date,
+        electoral_registration_date,
+        benefit_application_date,
+        hub_offer_date,
+        school_census_date
     ) >= as_of_month

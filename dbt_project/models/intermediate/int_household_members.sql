@@ -14,14 +14,17 @@ years_of_birth as (
         min(year_of_birth) filter (where year_of_birth is not null) as earliest_year,
         mode(year_of_birth order by year_of_birth) as usual_year,
         bool_or(is_child) as is_child,
-        max(end_date) filter (where not is_sighting) as last_left,
+        -- Electors are struck off long after they left: the register does not say when.
+        max(end_date) filter (
+            where not is_sighting and feed != 'electoral_register'
+        ) as last_left,
         max(start_date) filter (where not is_sighting) as last_arrived,
     from residences
     group by as_of_month, person_id
 ),
 
 -- Where a person lives: the latest residence that has not ended; only without one, the latest sighting of the
--- past two years that came after the person last left a home.
+-- past two years that came after the person last left a home. An elector who left before then was forgotten.
 open_residences as (
     select
         residences.*,
@@ -35,6 +38,10 @@ open_residences as (
     where
         residences.property_ref is not null
         and (residences.end_date is null or residences.end_date >= residences.as_of_month)
+        and (
+            residences.feed != 'electoral_register'
+            or residences.start_date > coalesce(years_of_birth.last_left, date '1900-01-01')
+        )
         and (
             not residences.is_sighting
             or (
@@ -63,8 +70,10 @@ residents as (
         bool_or(open_residences.is_lead) as is_lead,
         bool_and(open_residences.is_sighting) as is_sighting,
         any_value(homes.birth_year) as year_of_birth,
-        any_value(homes.is_known_child)
-        or coalesce(year(homes.as_of_month) - any_value(homes.birth_year) < 18, false) as is_child,
+        -- Children grow up in the records of their parents: the year of birth goes before the word.
+        coalesce(
+            year(homes.as_of_month) - any_value(homes.birth_year) < 18, any_value(homes.is_known_child)
+        ) as is_child,
     from homes
     inner join open_residences
         on

@@ -22,8 +22,12 @@ person_addresses as (
             members.as_of_month = residences.as_of_month
             and members.person_id = residences.person_id
     where
-        residences.end_date is null
-        or residences.end_date >= members.as_of_month - interval 3 year
+        not members.is_child
+        and not residences.is_sighting
+        and (
+            residences.end_date is null
+            or residences.end_date >= members.as_of_month - interval 3 year
+        )
     group by members.as_of_month, members.household_id, members.person_id
 )
 

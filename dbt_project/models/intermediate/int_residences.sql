@@ -24,6 +24,50 @@ care_events as (
     select * from {{ ref('stg_adult_social_care__events') }}
 ),
 
+claim_members as (
+    select * from {{ ref('stg_housing_benefit__members') }}
+),
+
+benefit_claims as (
+    select * from {{ ref('stg_housing_benefit__claims') }}
+),
+
+electors as (
+    select * from {{ ref('stg_electoral_register__electors') }}
+),
+
+pupils as (
+    select * from {{ ref('stg_school_census__pupilonroll') }}
+),
+
+pupil_addresses as (
+    select * from {{ ref('stg_school_census__addresses') }}
+),
+
+child_identities as (
+    select * from {{ ref('stg_children_in_need__identities') }}
+),
+
+episodes as (
+    select * from {{ ref('stg_early_help__episodes') }}
+),
+
+contacts as (
+    select * from {{ ref('stg_early_help__contacts') }}
+),
+
+victims as (
+    select * from {{ ref('stg_antisocial_behaviour__victims') }}
+),
+
+incidents as (
+    select * from {{ ref('stg_antisocial_behaviour__incidents') }}
+),
+
+interventions as (
+    select * from {{ ref('stg_hub_interventions__interventions') }}
+),
+
 -- Records of where somebody lives.
 from_accounts as (
     select
@@ -55,6 +99,44 @@ from_tenants as (
         false as is_sighting,
     from months
     inner join tenants on {{ current_as_of('tenants', 'months.as_of_month') }}
+),
+
+-- People in a claimant's home are known there for as long as the claim goes on.
+from_claims as (
+    select
+        months.as_of_month,
+        'housing_benefit' as feed,
+        claim_members.record_ref,
+        claim_members.property_ref,
+        claim_members.start_date,
+        least(claim_members.end_date, benefit_claims.cancelled_date) as end_date,
+        claim_members.year_of_birth,
+        claim_members.relationship_code = 'CLAIMANT' as is_lead,
+        claim_members.relationship_code = 'CHILD' as is_child,
+        false as is_sighting,
+    from months
+    inner join claim_members on {{ current_as_of('claim_members', 'months.as_of_month') }}
+    left join benefit_claims
+        on
+            claim_members.claim_ref = benefit_claims.claim_ref
+            and claim_members.home_number = benefit_claims.home_number
+            and {{ current_as_of('benefit_claims', 'months.as_of_month') }}
+),
+
+from_electors as (
+    select
+        months.as_of_month,
+        'electoral_register' as feed,
+        electors.record_ref,
+        electors.property_ref,
+        electors.start_date,
+        electors.end_date,
+        electors.year_of_birth,
+        false as is_lead,
+        false as is_child,
+        false as is_sighting,
+    from months
+    inner join electors on {{ current_as_of('electors', 'months.as_of_month') }}
 ),
 
 -- Records that only saw somebody at an address: they place a person whom no record of residence places.
@@ -90,28 +172,154 @@ from_care as (
     inner join care_events on {{ current_as_of('care_events', 'months.as_of_month') }}
 ),
 
-claims as (
+from_pupils as (
+    select
+        months.as_of_month,
+        'school_census' as feed,
+        pupils.record_ref,
+        pupil_addresses.property_ref,
+        pupils.census_date as start_date,
+        null::date as end_date,
+        pupils.year_of_birth,
+        false as is_lead,
+        true as is_child,
+        true as is_sighting,
+    from months
+    inner join pupils on {{ current_as_of('pupils', 'months.as_of_month') }}
+    inner join pupil_addresses
+        on
+            pupils.pupil_ref = pupil_addresses.pupil_ref
+            and {{ current_as_of('pupil_addresses', 'months.as_of_month') }}
+),
+
+from_children_in_need as (
+    select
+        months.as_of_month,
+        'children_in_need' as feed,
+        child_identities.record_ref,
+        child_identities.property_ref,
+        coalesce(child_identities.address_start_date, child_identities.delivery_date) as start_date,
+        null::date as end_date,
+        child_identities.year_of_birth,
+        false as is_lead,
+        true as is_child,
+        true as is_sighting,
+    from months
+    inner join child_identities on {{ current_as_of('child_identities', 'months.as_of_month') }}
+),
+
+from_early_help as (
+    select
+        months.as_of_month,
+        'early_help' as feed,
+        episodes.record_ref,
+        episodes.property_ref,
+        episodes.start_date,
+        null::date as end_date,
+        episodes.year_of_birth,
+        false as is_lead,
+        episodes.is_child,
+        true as is_sighting,
+    from months
+    inner join episodes on {{ current_as_of('episodes', 'months.as_of_month') }}
+),
+
+from_contacts as (
+    select
+        months.as_of_month,
+        'early_help' as feed,
+        contacts.record_ref,
+        contacts.property_ref,
+        contacts.contact_date as start_date,
+        null::date as end_date,
+        contacts.year_of_birth,
+        false as is_lead,
+        contacts.is_child,
+        true as is_sighting,
+    from months
+    inner join contacts on {{ current_as_of('contacts', 'months.as_of_month') }}
+),
+
+from_victims as (
+    select
+        months.as_of_month,
+        'antisocial_behaviour' as feed,
+        victims.record_ref,
+        victims.property_ref,
+        incidents.incident_date as start_date,
+        null::date as end_date,
+        victims.year_of_birth,
+        false as is_lead,
+        false as is_child,
+        true as is_sighting,
+    from months
+    inner join victims on {{ current_as_of('victims', 'months.as_of_month') }}
+    inner join incidents
+        on
+            victims.incident_ref = incidents.incident_ref
+            and {{ current_as_of('incidents', 'months.as_of_month') }}
+),
+
+from_hub as (
+    select
+        months.as_of_month,
+        'hub_interventions' as feed,
+        interventions.record_ref,
+        interventions.property_ref,
+        interventions.offered_date as start_date,
+        null::date as end_date,
+        interventions.year_of_birth,
+        false as is_lead,
+        false as is_child,
+        true as is_sighting,
+    from months
+    inner join interventions on {{ current_as_of('interventions', 'months.as_of_month') }}
+),
+
+placings as (
     select * from from_accounts
     union all
     select * from from_tenants
     union all
+    select * from from_claims
+    union all
+    select * from from_electors
+    union all
     select * from from_cases
     union all
     select * from from_care
+    union all
+    select * from from_pupils
+    union all
+    select * from from_children_in_need
+    union all
+    select * from from_early_help
+    union all
+    select * from from_contacts
+    union all
+    select * from from_victims
+    union all
+    select * from from_hub
 )
 
 select
-    claims.as_of_month,
+    placings.as_of_month,
     people.person_id,
-    claims.property_ref,
-    claims.start_date,
-    claims.end_date,
-    claims.feed,
-    claims.record_ref,
-    claims.year_of_birth,
-    claims.is_lead,
-    claims.is_child,
-    claims.is_sighting,
-from claims
-inner join people on claims.record_ref = people.record_ref
-where claims.start_date < claims.as_of_month
+    placings.property_ref,
+    placings.start_date,
+    placings.end_date,
+    placings.feed,
+    placings.record_ref,
+    placings.year_of_birth,
+    placings.is_lead,
+    placings.is_child,
+    placings.is_sighting,
+from placings
+inner join people on placings.record_ref = people.record_ref
+where
+    placings.start_date < placings.as_of_month
+    -- Where somebody was seen long ago says little of where they live.
+    and (
+        not placings.is_sighting
+        or {{ within_years('placings.start_date', 'placings.as_of_month', 2) }}
+    )

@@ -12,6 +12,10 @@ cases as (
     select * from {{ ref('stg_homelessness_cases__cases') }}
 ),
 
+statistics as (
+    select * from {{ ref('stg_small_area_statistics__areas') }}
+),
+
 places as (
     select
         months.as_of_month,
@@ -46,17 +50,37 @@ counted as (
             places.as_of_month = duties.as_of_month
             and places.property_ref = duties.property_ref
     group by places.as_of_month, places.lsoa_code
+),
+
+known_statistics as (
+    select
+        months.as_of_month,
+        statistics.lsoa_code,
+        arg_max(statistics.imd_decile, statistics.statistics_year) as imd_decile,
+        arg_max(statistics.income_score, statistics.statistics_year) as income_score,
+    from months
+    inner join statistics on {{ current_as_of('statistics', 'months.as_of_month') }}
+    group by months.as_of_month, statistics.lsoa_code
 )
 
 select
-    as_of_month,
-    lsoa_code,
-    properties,
-    duties,
+    counted.as_of_month,
+    counted.lsoa_code,
+    counted.properties,
+    counted.duties,
     -- A small area's own rate is mostly chance: it is drawn towards the district's, as if 500 properties more
     -- had that rate.
     1000.0
-    * (duties + 500.0 * sum(duties) over district / sum(properties) over district)
-    / (properties + 500.0) as duties_per_1000_properties,
+    * (
+        counted.duties
+        + 500.0 * sum(counted.duties) over district / sum(counted.properties) over district
+    )
+    / (counted.properties + 500.0) as duties_per_1000_properties,
+    known_statistics.imd_decile,
+    known_statistics.income_score,
 from counted
-window district as (partition by as_of_month)
+left join known_statistics
+    on
+        counted.as_of_month = known_statistics.as_of_month
+        and counted.lsoa_code = known_statistics.lsoa_code
+window district as (partition by counted.as_of_month)

@@ -30,6 +30,34 @@ turnover as (
     select * from {{ ref('int_property_turnover') }}
 ),
 
+victims as (
+    select * from {{ ref('int_household_antisocial_behaviour') }}
+),
+
+in_need as (
+    select * from {{ ref('int_household_children_in_need') }}
+),
+
+early_help as (
+    select * from {{ ref('int_household_early_help') }}
+),
+
+electors as (
+    select * from {{ ref('int_household_electors') }}
+),
+
+benefits as (
+    select * from {{ ref('int_household_benefits') }}
+),
+
+hub as (
+    select * from {{ ref('int_household_hub') }}
+),
+
+school as (
+    select * from {{ ref('int_household_school') }}
+),
+
 small_areas as (
     select * from {{ ref('int_small_area_rates') }}
 )
@@ -42,6 +70,8 @@ select
 
     -- The home and the people in it.
     households.adult_count::integer as adult_count,
+    households.known_child_count::integer as known_children,
+    (households.adult_count = 1 and households.known_child_count > 0)::boolean as is_likely_lone_parent,
     (year(households.as_of_month) - households.head_year_of_birth)::integer as head_age,
     coalesce(year(households.as_of_month) - households.head_year_of_birth < 35, false)::boolean
         as is_head_under_35,
@@ -53,6 +83,8 @@ select
     coalesce(turnover.occupations_5y, 0)::integer as property_occupations_5y,
     coalesce(households.property_class in ('RD06', 'RI', 'PP'), false)::boolean as is_flat,
     coalesce(small_areas.duties_per_1000_properties, 0)::double as area_duties_per_1000,
+    small_areas.imd_decile::integer as area_deprivation_decile,
+    small_areas.income_score::double as area_income_deprivation,
     -- No partner names private tenants. Homes that change hands every few years are mostly theirs; homes kept
     -- for long are mostly owned.
     (
@@ -145,6 +177,67 @@ select
     coalesce(care.is_unsettled, false)::boolean as is_unsettled_in_care_records,
     coalesce(care.is_private_tenant, false)::boolean as is_private_tenant_in_care_records,
     coalesce(care.is_owner, false)::boolean as is_owner_in_care_records,
+
+    -- Victims of antisocial behaviour.
+    coalesce(victims.incidents_12m, 0)::integer as antisocial_behaviour_incidents_12m,
+    coalesce(victims.incidents_24m, 0)::integer as antisocial_behaviour_incidents_24m,
+    victims.incident_date::date as antisocial_behaviour_date,
+    date_diff('day', victims.incident_date, households.as_of_month)::integer
+        as days_since_antisocial_behaviour,
+
+    -- Children's social care.
+    coalesce(in_need.children_in_need > 0, false)::boolean as has_child_in_need,
+    coalesce(in_need.children_on_plan > 0, false)::boolean as has_child_on_protection_plan,
+    in_need.referral_date::date as child_in_need_referral_date,
+    date_diff('day', in_need.referral_date, households.as_of_month)::integer
+        as days_since_child_in_need_referral,
+
+    -- Early help and the multi-agency safeguarding hub (MASH).
+    coalesce(early_help.is_open, false)::boolean as has_early_help,
+    early_help.episode_date::date as early_help_date,
+    coalesce(early_help.is_youth_justice, false)::boolean as has_youth_justice_episode_24m,
+    coalesce(early_help.is_for_housing, false)::boolean as is_early_help_for_housing_24m,
+    coalesce(early_help.contacts_12m, 0)::integer as mash_contacts_12m,
+    early_help.contact_date::date as mash_contact_date,
+    date_diff('day', early_help.contact_date, households.as_of_month)::integer as days_since_mash_contact,
+    coalesce(early_help.domestic_abuse_contacts_24m, 0)::integer as mash_domestic_abuse_contacts_24m,
+    early_help.domestic_abuse_contact_date::date as mash_domestic_abuse_contact_date,
+    date_diff('day', early_help.domestic_abuse_contact_date, households.as_of_month)::integer
+        as days_since_mash_domestic_abuse_contact,
+
+    -- Electoral register.
+    (electors.electors is null)::boolean as is_absent_from_electoral_register,
+    electors.registered_since::date as electoral_registration_date,
+    coalesce(date_diff('day', electors.registered_since, households.as_of_month) / 365.25, 0)::double
+        as years_on_electoral_register,
+
+    -- Housing benefit and council tax reduction.
+    coalesce(benefits.is_in_payment, false)::boolean as is_housing_benefit_in_payment,
+    coalesce(benefits.is_reduction_only, false)::boolean as is_council_tax_reduction_only,
+    coalesce(benefits.is_private_tenant, false)::boolean as is_private_tenant_in_benefit_records,
+    benefits.application_date::date as benefit_application_date,
+    date_diff('day', benefits.application_date, households.as_of_month)::integer
+        as days_since_benefit_application,
+    coalesce(greatest(benefits.rent_over_allowance, 0), 0)::double as rent_over_local_housing_allowance,
+    coalesce(benefits.rent_over_allowance > 25, false)::boolean as is_rent_over_local_housing_allowance,
+    coalesce(benefits.is_capped, false)::boolean as is_benefit_capped,
+    coalesce(benefits.is_suspended, false)::boolean as is_benefit_suspended,
+    coalesce(benefits.has_discretionary_payment, false)::boolean as has_discretionary_housing_payment,
+
+    -- Homes and Money hub. It helps those at risk first, so no sign is known beforehand.
+    coalesce(hub.offers_24m, 0)::integer as hub_offers_24m,
+    hub.offered_date::date as hub_offer_date,
+    date_diff('day', hub.offered_date, households.as_of_month)::integer as days_since_hub_offer,
+    coalesce(hub.is_accepted, false)::boolean as is_hub_help_accepted_24m,
+    coalesce(hub.is_helped_now, false)::boolean as is_hub_helping,
+
+    -- School.
+    coalesce(school.pupils, 0)::integer as pupils,
+    coalesce(school.is_fsm_eligible, false)::boolean as is_free_school_meals_eligible,
+    school.census_date::date as school_census_date,
+    coalesce(school.absence_rate, 0)::double as school_absence_rate,
+    coalesce(school.absence_rate >= 0.1, false)::boolean as has_persistent_absence,
+    coalesce(school.exclusions_12m, 0)::integer as school_exclusions_12m,
 from households
 left join council_tax
     on
@@ -174,3 +267,31 @@ left join small_areas
     on
         households.as_of_month = small_areas.as_of_month
         and households.lsoa_code = small_areas.lsoa_code
+left join victims
+    on
+        households.as_of_month = victims.as_of_month
+        and households.household_id = victims.household_id
+left join in_need
+    on
+        households.as_of_month = in_need.as_of_month
+        and households.household_id = in_need.household_id
+left join early_help
+    on
+        households.as_of_month = early_help.as_of_month
+        and households.household_id = early_help.household_id
+left join electors
+    on
+        households.as_of_month = electors.as_of_month
+        and households.household_id = electors.household_id
+left join benefits
+    on
+        households.as_of_month = benefits.as_of_month
+        and households.household_id = benefits.household_id
+left join hub
+    on
+        households.as_of_month = hub.as_of_month
+        and households.household_id = hub.household_id
+left join school
+    on
+        households.as_of_month = school.as_of_month
+        and households.household_id = school.household_id
