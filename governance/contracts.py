@@ -27,10 +27,12 @@ from open_data_contract_standard.model import (
     Server,
 )
 
+from governance.project import project_folder
+
 Choice = TypeVar("Choice", bound=StrEnum)
 Value = TypeVar("Value")
 
-CONTRACTS_FOLDER = Path(__file__).resolve().parent.parent / "contracts"
+CONTRACTS_FOLDER = project_folder() / "contracts"
 
 
 class ContractError(ValueError):

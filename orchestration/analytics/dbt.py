@@ -19,6 +19,7 @@ from packaging.version import Version
 
 from governance.contracts import FeedContract, read_contracts
 from governance.dbt_sources import write_dbt_sources
+from governance.project import project_folder
 from orchestration.analytics.datacentre import DataCentre
 from orchestration.analytics.months import record_months_made
 from orchestration.analytics.partitions import as_of_months, month_of
@@ -28,7 +29,7 @@ from stores.encrypted import storage_key, writer_lock
 from stores.files import written_atomically
 from stores.home import Home
 
-PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+PROJECT = project_folder() / "dbt_project"
 SOURCES = PROJECT / "models" / "staging" / "_sources.yml"
 
 WAREHOUSE_PATH_VARIABLE = "DOORSTEP_WAREHOUSE"
