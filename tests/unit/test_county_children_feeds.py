@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from lxml import etree
 
+from bridge.parsing import parse_tables
 from governance.contracts import read_contracts
 from stores.home import Home
 from synthetic.county import FIRST_MONTH
@@ -81,6 +82,13 @@ def people_of(records: TableRecords) -> np.ndarray:
 def last_versions(records: TableRecords) -> np.ndarray:
     """The positions of each record's last version."""
     return np.flatnonzero(np.append(records.record[1:] != records.record[:-1], True))
+
+
+def shown_on(records: TableRecords, day: int) -> np.ndarray:
+    """The positions of the versions that a full file of `day` holds."""
+    known = records.known_on <= day
+    last = known & np.append((records.record[1:] != records.record[:-1]) | ~known[1:], True)
+    return np.flatnonzero(last & (records.dropped_on > day))
 
 
 def test_contacts_for_domestic_abuse_are_about_homes_where_it_happens(
@@ -205,6 +213,29 @@ def test_every_census_file_is_valid_by_the_schema_of_the_department_for_educatio
     assert not schema.validate(broken)
 
 
+def test_every_value_of_the_census_is_read_back_as_the_case_system_holds_it(
+    world: World, census: list[Path], in_need: dict[str, TableRecords]
+) -> None:
+    contract = CONTRACTS["children_in_need"]
+    tables = [table for table in contract.tables if table.format.format == "xml"]
+    newest = [path for path in census if path.suffix == ".xml"][-1]
+    read = parse_tables(newest, contract, tables)
+    for table in tables:
+        assert not read[table.name].unreadable
+        assert not read[table.name].remarks, "the contract names every element"
+        key = [column.name for column in table.key]
+        found = {tuple(row[name] for name in key): row for row in read[table.name].rows.to_pylist()}
+        held = in_need[table.name]
+        last = shown_on(held, world.last_day - 1)
+        columns = {column.name: held.columns[column.physical_name][last].tolist() for column in table.columns}
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        assert len(rows) == len(found) > 3
+        for row in rows:
+            there = found[tuple(row[name] for name in key)]
+            # A failure names the columns, not their values.
+            assert [name for name, value in row.items() if (there[name] or "") != value] == []
+
+
 def test_the_census_and_the_side_file_hold_the_same_children(census: list[Path]) -> None:
     for xml, names in zip(
         [path for path in census if path.suffix == ".xml"],
@@ -245,10 +276,11 @@ def test_open_cases_are_as_many_as_children_really_in_need(
     person = dict(zip(identities.key.tolist(), identities.person.tolist(), strict=True))
     day = world.last_day - 30
     truth = set(needs.person[(needs.start <= day) & (needs.end >= day)].tolist())
-    known = details.known_on <= day
-    last = known & np.append((details.record[1:] != details.record[:-1]) | ~known[1:], True)
-    is_open = last & (details.columns["CINclosureDate"] == "") & (details.columns["ReferralNFA"] == "false")
-    told = {person[key] for key in details.columns["../ChildIdentifiers/LAchildID"][is_open].tolist()}
+    rows = shown_on(details, day)
+    is_open = (details.columns["CINclosureDate"][rows] == "") & (
+        details.columns["ReferralNFA"][rows] == "false"
+    )
+    told = {person[key] for key in details.columns["../ChildIdentifiers/LAchildID"][rows][is_open].tolist()}
     assert len(truth) > 10
     assert len(told) == pytest.approx(len(truth), rel=0.3)
     assert len(told & truth) > 0.8 * len(truth)
