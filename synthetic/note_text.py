@@ -37,8 +37,8 @@ SPAN_SCHEMA = pa.schema(
 """One row per label: note (position), `concept` or the kind of identifier, concept and polarity (null for
 identifiers), subject (`self` or `third_party`), offsets in characters."""
 
-_TOKEN = re.compile(r"\{(\w+)\}|([\[\]])|([^\[\]{}]+)")
-_STARTS = ("relation", "relative", "landlord")
+_TOKEN = re.compile(rf"\{{(\w+)\}}|(\[)(?:({'|'.join(POLARITIES)}): )?|(\])|([^\[\]{{}}]+)")
+_STARTS = ("relative", "landlord", "agency")
 _PHRASE, _YEAR = "phrase", "year"
 _DATES = {"today": (0, 1), "day": (-45, -1), "next_day": (3, 36)}
 """Days from the note's day, first and one past the last, of the slots that hold a date."""
@@ -54,11 +54,21 @@ class NoteTemplateError(ValueError):
 
 @dataclass(frozen=True)
 class Piece:
-    """Words of a template, or one of its slots. `labelled`: it stands between the template's brackets."""
+    """Words of a template, or one of its slots. `label` numbers the brackets that it stands between, if any."""
 
     text: str
     slot: str | None
-    labelled: bool
+    label: int | None
+
+
+@dataclass(frozen=True)
+class Template:
+    """A sentence in pieces. `polarities` has one position per pair of brackets; -1: the polarity that the
+    sentence is used for.
+    """
+
+    pieces: tuple[Piece, ...]
+    polarities: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,7 @@ class Grammar:
     `concepts/rent_arrears/denied`; `phrases` the noun phrases of each concept.
     """
 
-    templates: tuple[tuple[Piece, ...], ...]
+    templates: tuple[Template, ...]
     uses: Mapping[str, np.ndarray]
     concepts: tuple[str, ...]
     phrases: pa.Array
@@ -133,11 +143,11 @@ def read_grammar(path: Path = NOTES_FILE) -> Grammar:
             ]
     words = {name: pa.array([str(word) for word in pool]) for name, pool in content["words"].items()}
     words |= {f"{name}_start": _capitalised(words[name]) for name in _STARTS}
+    _check(texts)
     templates = tuple(_template(text) for _, text in texts)
     uses: dict[str, list[int]] = {}
     for number, (use, _) in enumerate(texts):
         uses.setdefault(use, []).append(number)
-    _check(texts, templates)
     phrases = [content["concepts"][concept]["phrases"] for concept in concepts]
     return Grammar(
         templates=templates,
@@ -202,15 +212,20 @@ def compose(
 
 @dataclass(frozen=True)
 class _Spans:
-    """Labels by sentence: bytes in it, and a kind (0: concept, else identifier slot number + 1)."""
+    """Labels by sentence: bytes in it, a kind (0: concept, else identifier slot number + 1), and the polarity
+    where it is not the sentence's (-1).
+    """
 
     sentence: np.ndarray
     start: np.ndarray
     end: np.ndarray
     kind: np.ndarray
+    polarity: np.ndarray
 
     def of(self, kept: np.ndarray) -> _Spans:
-        return _Spans(self.sentence[kept], self.start[kept], self.end[kept], self.kind[kept])
+        return _Spans(
+            self.sentence[kept], self.start[kept], self.end[kept], self.kind[kept], self.polarity[kept]
+        )
 
 
 class _Filling:
@@ -254,12 +269,13 @@ def _rendered(grammar: Grammar, sentences: Sentences, filling: _Filling) -> tupl
     by_template = np.argsort(sentences.template, kind="stable")
     numbers, first = np.unique(sentences.template[by_template], return_index=True)
     texts: list[pa.Array] = []
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray, int]] = []
+    found: list[tuple[np.ndarray, np.ndarray, np.ndarray, int, int]] = []
     for number, rows in zip(numbers.tolist(), np.split(by_template, first[1:]), strict=True):
         pieces: list[pa.Array | str] = [pa.repeat("", len(rows))]
         at = np.zeros(len(rows), dtype=np.int64)
-        bounds: list[np.ndarray] = []
-        for piece in grammar.templates[number]:
+        template = grammar.templates[number]
+        bounds: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        for piece in template.pieces:
             if piece.slot is None:
                 text, length = piece.text, np.int64(len(piece.text.encode()))
             else:
@@ -268,21 +284,19 @@ def _rendered(grammar: Grammar, sentences: Sentences, filling: _Filling) -> tupl
             pieces.append(text)
             after = at + length
             if piece.slot in slot_numbers:
-                found.append((rows, at, after, slot_numbers[piece.slot]))
-            if piece.labelled:
-                bounds += [at, after]
+                found.append((rows, at, after, slot_numbers[piece.slot], -1))
+            if piece.label is not None:
+                bounds[piece.label] = (bounds.get(piece.label, (at,))[0], after)
             at = after
-        if bounds:
-            found.append((rows, bounds[0], bounds[-1], 0))
+        for label, polarity in enumerate(template.polarities):
+            found.append((rows, *bounds[label], 0, polarity))
         texts.append(pc.binary_join_element_wise(*pieces, " ", ""))
     place = np.empty(len(by_template), dtype=np.int64)
     place[by_template] = np.arange(len(by_template))
     text = pa.concat_arrays(texts).take(pa.array(place))
     spans = _Spans(
-        sentence=np.concatenate([rows for rows, _, _, _ in found]),
-        start=np.concatenate([start for _, start, _, _ in found]),
-        end=np.concatenate([end for _, _, end, _ in found]),
-        kind=np.concatenate([np.full(len(rows), kind) for rows, _, _, kind in found]),
+        *(np.concatenate([label[column] for label in found]) for column in range(3)),
+        *(np.concatenate([np.full(len(label[0]), label[column]) for label in found]) for column in (3, 4)),
     )
     return text, spans.of(spans.end > spans.start)
 
@@ -352,7 +366,8 @@ def _labels(
     is_concept = kind == 0
     kinds = pa.array([CONCEPT, *grammar.identifiers.values()])
     others = np.array([False, *(slot in grammar.third_party_slots for slot in grammar.identifiers)])
-    polarity, concept = sentences.polarity[sentence], sentences.concept[sentence]
+    own, concept = spans.polarity[order], sentences.concept[sentence]
+    polarity = np.where(own >= 0, own, sentences.polarity[sentence])
     third = np.where(is_concept, polarity == THIRD_PARTY, others[kind])
     columns = [
         pa.array(note[order]),
@@ -366,24 +381,30 @@ def _labels(
     return pa.table(columns, schema=SPAN_SCHEMA)
 
 
-def _template(text: str) -> tuple[Piece, ...]:
-    pieces, labelled = [], False
-    for slot, bracket, words in _TOKEN.findall(text):
-        if bracket:
-            labelled = bracket == "["
+def _template(text: str) -> Template:
+    pieces: list[Piece] = []
+    polarities: list[int] = []
+    label: int | None = None
+    for slot, opening, polarity, closing, words in _TOKEN.findall(text):
+        if opening:
+            label = len(polarities)
+            polarities.append(POLARITIES.index(polarity) if polarity else -1)
+        elif closing:
+            label = None
         else:
-            pieces.append(Piece(words, slot or None, labelled))
-    return tuple(pieces)
+            pieces.append(Piece(words, slot or None, label))
+    return Template(tuple(pieces), tuple(polarities))
 
 
-def _check(texts: list[tuple[str, str]], templates: tuple[tuple[Piece, ...], ...]) -> None:
-    for (use, text), pieces in zip(texts, templates, strict=True):
+def _check(texts: list[tuple[str, str]]) -> None:
+    for use, text in texts:
         about = use.startswith(("concepts/", "frames/"))
-        if [letter for letter in text if letter in "[]"] != (["[", "]"] if about else []):
-            raise NoteTemplateError(f"{use}: {text!r}: one pair of brackets for a concept, none elsewhere")
-        if re.search(r"\w\[|\]\w|\[\W?\s|\s\]", text):
+        brackets = "".join(re.findall(r"[\[\]]", text))
+        if brackets.replace("[]", "") or bool(brackets) != about:
+            raise NoteTemplateError(f"{use}: {text!r}: pairs of brackets for a concept, none elsewhere")
+        if re.search(r"\w\[|\]\w|\[\W?\s|\s\]|\[\]|:\]", text):
             raise NoteTemplateError(f"{use}: {text!r}: brackets stand at the edge of a word")
-        if text != text.strip() or "  " in text or not pieces:
+        if text != text.strip() or "  " in text or not text:
             raise NoteTemplateError(f"{use}: {text!r}: no blanks at the ends, none doubled")
 
 

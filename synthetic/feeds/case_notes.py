@@ -59,7 +59,7 @@ ALWAYS_FULL = False
 _KEPT_DAYS = 3 * 365
 _BEFORE_DAYS = 365
 """Notes of the year before the first delivery are in the first full file."""
-_ROUTINE_A_YEAR = 0.045
+_ROUTINE_A_YEAR = 0.04
 _RECENT_DAYS = 270
 _MENTIONED_BEFORE = 0.45
 """Share of notes that come back to what happened to the household before."""
@@ -138,7 +138,7 @@ _EVENTS: dict[str, tuple[_Event, ...]] = {
         _Event("mental_ill_health", 0.7, (0, 30)),
         _Event("mental_ill_health", 0.35, (30, 120)),
     ),
-    "incident": (_Event("antisocial_behaviour", 0.35, (0, 20)),),
+    "incident": (_Event("antisocial_behaviour", 0.25, (0, 20)),),
     "in need": (
         _Event("child_concern", 0.5, (0, 45)),
         _Event("child_concern", 0.3, (60, 200)),
@@ -156,6 +156,7 @@ _CONCEPT_OF_HELP = {
     MEDIATION: "family_exclusion", EMPLOYMENT_SUPPORT: "job_loss",
 }  # fmt: skip
 _HELP_NOTED = 0.6
+_RELATIONS = ("relation_woman", "relation_man")
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ def make_records(world: World) -> dict[str, TableRecords]:
 
     home = np.maximum(world.residences.at(person, _looked_up(day, rates["old_address"], generator)), 0)
     written = _slots(
-        world, person, household, day, forename, surname, entries.title[registration],
+        world, grammar, person, household, day, forename, surname, entries.title[registration],
         entries.phone[registration], entries.nino[registration], entries.date_of_birth[registration],
         world.residences.property[home], initials, generator,
     )  # fmt: skip
@@ -501,6 +502,7 @@ def _looked_up(day: Days, rate: float, generator: Stream) -> Days:
 
 def _slots(
     world: World,
+    grammar: Grammar,
     person: np.ndarray,
     household: np.ndarray,
     day: Days,
@@ -517,7 +519,9 @@ def _slots(
     """The words of every slot that belongs to a note."""
     people, count = world.course.people, len(person)
     female = people.female[person]
-    other = _others(world, person, household, day, generator)
+    other, is_partner = _others(world, person, household, generator)
+    child = _children(world, household, day, generator)
+    relation = _relations(grammar, people.female[other], is_partner, generator)
     address = typed(world.properties, home, np.ones(count), generator)
     postcode = np.where(generator.random(count) < 0.5, np.strings.add(", ", address.postcode), "")
     shown_title = np.where(title != "", title, np.where(female, "Ms", "Mr"))
@@ -528,6 +532,9 @@ def _slots(
         "formal_name": np.strings.add(np.strings.add(shown_title, " "), surname),
         "other_name": np.strings.add(np.strings.add(people.forename[other], " "), people.surname[other]),
         "other_forename": people.forename[other],
+        "child_forename": people.forename[np.where(child >= 0, child, other)],
+        "relation": relation,
+        "relation_start": np.strings.capitalize(relation),
         "date_of_birth": as_text(known_born, "%d/%m/%Y"),
         "address": np.strings.add(address.one_line(), postcode),
         "initials": initials,
@@ -558,25 +565,35 @@ def _spaced(texts: pa.Array, cuts: list[tuple[int, int]], where: np.ndarray) -> 
 
 
 def _others(
-    world: World, person: np.ndarray, household: np.ndarray, day: Days, generator: Stream
-) -> np.ndarray:
-    """Somebody else whom the note may name: often the partner or a child of the home, else anybody."""
+    world: World, person: np.ndarray, household: np.ndarray, generator: Stream
+) -> tuple[np.ndarray, np.ndarray]:
+    """An adult whom each note may name: the partner at home, or anybody; and whether it is the partner."""
     course, stays = world.course, world.residences
-    count = len(person)
     lead, partner = course.households.lead[household], course.households.partner[household]
     at_home = np.where(person == lead, partner, lead)
-    anybody = stays.person[generator.integers(0, len(stays.person), count)]
-    children = np.flatnonzero(course.people.role == CHILD)
-    children = children[np.argsort(course.people.household[children], kind="stable")]
-    owner = course.people.household[children]
+    adults = np.flatnonzero(stays.role != CHILD)
+    anybody = stays.person[adults[generator.integers(0, len(adults), len(person))]]
+    is_partner = (partner >= 0) & (at_home != person) & (generator.random(len(person)) < 0.4)
+    return np.where(is_partner, at_home, anybody), is_partner
+
+
+def _children(world: World, household: np.ndarray, day: Days, generator: Stream) -> np.ndarray:
+    """A child of each household, born by `day`; -1 if the one that is drawn is not, or if there is none."""
+    people = world.course.people
+    children = np.flatnonzero(people.role == CHILD)
+    if not len(children):
+        return np.full(len(household), -1)
+    children = children[np.argsort(people.household[children], kind="stable")]
+    owner = people.household[children]
     first = np.searchsorted(owner, household, side="left")
-    siblings = np.searchsorted(owner, household, side="right") - first
-    child = np.full(count, -1)
-    if len(children):
-        drawn = first + np.floor(generator.random(count) * siblings).astype(np.int64)
-        child = np.where(siblings > 0, children[np.minimum(drawn, len(children) - 1)], -1)
-        child = np.where(course.people.date_of_birth[np.maximum(child, 0)] < day, child, -1)
-    choice = generator.random(count)
-    other = np.where((choice < 0.35) & (at_home >= 0) & (at_home != person), at_home, anybody)
-    other = np.where((choice >= 0.35) & (choice < 0.5) & (child >= 0), child, other)
-    return np.where(other == person, anybody, other)
+    count = np.searchsorted(owner, household, side="right") - first
+    place = first + np.floor(generator.random(len(household)) * count).astype(np.int64)
+    child = children[np.minimum(place, len(children) - 1)]
+    return np.where((count > 0) & (people.date_of_birth[child] <= day), child, -1)
+
+
+def _relations(grammar: Grammar, female: np.ndarray, is_partner: np.ndarray, generator: Stream) -> np.ndarray:
+    """What the other is to the subject."""
+    words = [grammar.words[name].to_numpy(zero_copy_only=False).astype(str) for name in _RELATIONS]
+    woman, man = (pool[generator.integers(0, len(pool), len(female))] for pool in words)
+    return np.where(is_partner, "partner", np.where(female, woman, man))
