@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from governance.contracts import FeedContract, read_contracts
 from governance.retention import RetentionRule, refuse_if_expired
 from governance.use_cases import UseCase
 from models_ml.artefacts import load_model
@@ -20,8 +21,10 @@ from models_ml.registry import current_model
 from models_ml.tables import make_risk_tables
 from stores.analytics import AnalyticsZone
 
-# A feed whose newest delivery is older than this at the month tells of an earlier time; the reasons say so.
+# A feed whose newest delivery is older than this at the month tells of an earlier time; the reasons say so. Feeds that
+# come less often are given their cadence, their usual latency and this grace.
 STALE_DAYS = 62
+GRACE_DAYS = 31
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,18 @@ def _replace_partition(
 
 
 def _stale_feeds(warehouse: duckdb.DuckDBPyConnection, use_case: UseCase, as_of_month: date) -> list[str]:
-    fresh = warehouse.execute(
-        "select feed from marts.feed_health where as_of_month = ? and days_old <= ?",
-        [as_of_month, STALE_DAYS],
-    ).fetchall()
-    return sorted(set(use_case.feeds) - {row[0] for row in fresh})
+    days_old = dict(
+        warehouse.execute(
+            "select feed, days_old from marts.feed_health where as_of_month = ?", [as_of_month]
+        ).fetchall()
+    )
+    contracts = read_contracts()
+    return sorted(
+        feed
+        for feed in use_case.feeds
+        if feed not in days_old or (feed in contracts and days_old[feed] > _allowed_days(contracts[feed]))
+    )
+
+
+def _allowed_days(contract: FeedContract) -> int:
+    return max(STALE_DAYS, contract.cadence_days + contract.latency_days + GRACE_DAYS)

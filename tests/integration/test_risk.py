@@ -86,11 +86,12 @@ def make_marts(zone: AnalyticsZone, features: pd.DataFrame, labels: pd.DataFrame
             "create or replace table marts.household_labels as "
             "select * replace (cast(as_of_month as date) as as_of_month) from labels"
         )
-        feeds = "address_gazetteer council_tax housing_tenancies homelessness_cases"
+        delivered = set(read_use_cases()["homelessness"].feeds) - {"adult_social_care"}
+        feeds = " ".join(sorted(delivered))
         warehouse.execute(
             f"""
             create or replace table marts.feed_health as
-            select as_of_month, feed, 10 as days_old
+            select as_of_month, feed, if(feed = 'school_census', 130, 10) as days_old
             from (select distinct as_of_month from marts.household_features)
             cross join (select unnest(string_split('{feeds}', ' ')) as feed)
             """

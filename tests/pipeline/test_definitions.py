@@ -17,9 +17,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def locations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dg.Definitions, dg.Definitions]]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all tests here: parsing the dbt project takes longer than most of them."""
+    return tmp_path_factory.mktemp("definitions")
+
+
+@pytest.fixture(scope="module")
+def locations(home: Path) -> Iterator[tuple[dg.Definitions, dg.Definitions]]:
     before = os.environ.get("DOORSTEP_HOME")
-    os.environ["DOORSTEP_HOME"] = str(tmp_path_factory.mktemp("definitions"))
+    os.environ["DOORSTEP_HOME"] = str(home)
     from orchestration.analytics.definitions import defs as analytics
     from orchestration.bridge.definitions import defs as bridge
 
@@ -75,12 +81,15 @@ def test_pseudonymising_waits_for_the_blocking_checks_of_loading(
     assert {key.name for key in checks} - blocking == {"schema_accounts", "schema_recovery_stages"}
 
 
-def test_the_workspace_validates(tmp_path: Path) -> None:
+def test_the_workspace_validates(
+    home: Path,
+    locations: tuple[dg.Definitions, dg.Definitions],
+) -> None:
     dagster = Path(sys.executable).with_name("dagster")
     done = subprocess.run(
         [str(dagster), "definitions", "validate", "-w", str(ROOT / "workspace.yaml")],
         cwd=ROOT,
-        env=os.environ | {"DOORSTEP_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path)},
+        env=os.environ | {"DOORSTEP_HOME": str(home), "DAGSTER_HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,
