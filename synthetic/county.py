@@ -108,6 +108,7 @@ def make_county(
         )
 
     say = progress or (lambda _: None)
+    modules = feed_modules()
     say("homes and people")
     starts = month_starts(add_months(first_month, -BURN_IN_MONTHS), BURN_IN_MONTHS + months)
     first_day, last_day = int(starts[BURN_IN_MONTHS]), int(starts[-1])
@@ -126,7 +127,7 @@ def make_county(
                 contract, module.RHYTHM, first_month, months, night, seed, always_full=module.ALWAYS_FULL
             ),
         )
-        for feed, (contract, module) in feed_modules().items()
+        for feed, (contract, module) in modules.items()
     }
     made = make_feeds(home, world, blocks, plans, workers or _workers(households), say)
     say("truth")
