@@ -48,7 +48,9 @@ RENT_OVER_ALLOWANCE, CHILD_IN_NEED, PERSISTENT_ABSENCE, INTERVENTION = 0.6, 0.7,
 MENTAL_HEALTH, POSSESSION = 0.6, 0.3
 TENURE_AFTER_MOVE = np.array([[0.86, 0.13, 0.01], [0.20, 0.72, 0.08], [0.05, 0.15, 0.80]])
 """Share of moves within the district from each tenure (rows) to each (assumed)."""
-_MOVE_RATIO = (TENURE_AFTER_MOVE * np.exp(TENURE_EFFECT[None, :] - TENURE_EFFECT[:, None])).sum(axis=1)
+_MOVE_RATIO = np.sum(
+    TENURE_AFTER_MOVE * np.exp(TENURE_EFFECT[None, :] - TENURE_EFFECT[:, None]), axis=1, dtype=np.float32
+)
 SEASON = np.array([0.08, 0.08, 0.05, 0.0, 0.0, -0.02, 0.0, 0.0, 0.04, 0.03, 0.0, -0.12])
 """Log effect by calendar month, January first."""
 
@@ -83,6 +85,10 @@ SLIP_ENDING = np.array([0.52, 0.60, 0.58])
 """A forgotten council tax bill by months since the reminder: paid after the reminder, the final notice, the
 summons; what is left after the third month ends in a liability order (assumed)."""
 _SLIP_START = np.array([0.0050, 0.0084, 0.0084])
+
+
+_ARREARS_GOING_ON = (1 - ARREARS_ENDING[: LIABILITY_ORDER_AGE + 1, None]).astype(np.float32)
+_SLIPS_GOING_ON = (1 - SLIP_ENDING[:, None]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -320,12 +326,13 @@ def _oracle_of_block(
     situation: Situation, levels: Levels, season: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     intercepts = levels.intercepts
-    common = situation.log_effects()
+    single = np.float32  # the chances need no more, and half the memory is half the time
+    common = situation.log_effects().astype(single)
     households = len(common)
-    lasting = np.zeros(households)
+    lasting = np.zeros(households, dtype=single)
     open_logs = route_log_effects(replace(situation, blocked_months=np.zeros_like(situation.blocked_months)))
     for route in (SECTION_21, FAMILY_EXCLUSION, INSTITUTION, OTHER):
-        lasting += np.exp(open_logs[:, route] + intercepts[route])
+        lasting += np.exp(open_logs[:, route] + intercepts[route]).astype(single)
     arrears = _Episode.begin(
         situation.arrears_age, common + intercepts[ARREARS], ARREARS_PROFILE, ARREARS_ENDING
     )
@@ -334,13 +341,14 @@ def _oracle_of_block(
     )
     exclusion = _Exclusion.begin(situation)
     coming = _Coming.begin(situation)
-    arrears_start, abuse_start = situation.arrears_start(np.zeros(households)), situation.abuse_start()
-    out_of_work_effect = np.expm1(_OUT_OF_WORK_TO_ARREARS)
-    probabilities = np.empty((households, len(HORIZONS)))
-    happened, here, none_yet = np.zeros(households), np.ones(households), np.ones(households)
-    excluded, not_excluded = np.zeros(households), np.ones(households)
+    arrears_start = situation.arrears_start(np.zeros(households)).astype(single)
+    abuse_start, stays_here = situation.abuse_start().astype(single), (1 - situation.exit_rate).astype(single)
+    out_of_work_effect = float(np.expm1(_OUT_OF_WORK_TO_ARREARS))
+    probabilities = np.empty((households, len(HORIZONS)), dtype=single)
+    happened, excluded = np.zeros((2, households), dtype=single)
+    here, none_yet, not_excluded = np.ones((3, households), dtype=single)
     for month in range(1, max(HORIZONS) + 1):
-        free = (situation.blocked_months < month) * coming.ratio() * season[month - 1]
+        free = (situation.blocked_months < month) * coming.ratio() * single(season[month - 1])
         start = arrears_start * (1 + out_of_work_effect * coming.out_of_work)
         if month <= FINANCIAL_HORIZON:
             exclusion.advance(start, np.minimum(arrears.duty[:LIABILITY_ORDER_AGE] * free, 1.0))
@@ -348,11 +356,13 @@ def _oracle_of_block(
             not_excluded *= 1 - exclusion.happens
         arrears.advance(free, start)
         abuse.advance(free, abuse_start)
-        happens = 1 - np.exp(-lasting * free) * (1 - arrears.happens) * (1 - abuse.happens)
+        happens = -np.expm1(-lasting * free)
+        happens += arrears.happens * (1 - happens)
+        happens += abuse.happens * (1 - happens)
         happened += here * none_yet * happens
         none_yet *= 1 - happens
-        here *= 1 - situation.exit_rate
-        monthly = -np.log(np.maximum(1 - happens, 1e-6))
+        here *= stays_here
+        monthly = -np.log1p(-np.minimum(happens, 0.999999))
         coming.advance(happens, offer_probability(monthly, levels.offer_middle))
         if month in HORIZONS:
             probabilities[:, HORIZONS.index(month)] = happened
@@ -361,37 +371,45 @@ def _oracle_of_block(
 
 @dataclass
 class _Episode:
-    """Where each household may stand, as probabilities: row 0 outside one, row a + 1 at age a."""
+    """Where each household may stand, as probabilities: row 0 outside one, row a + 1 at age a.
+
+    In single precision and in place: the oracle spends most of its time here.
+    """
 
     standing: np.ndarray
+    next: np.ndarray
     duty: np.ndarray
-    ending: np.ndarray
+    going_on: np.ndarray
     happens: np.ndarray
     """Probability of a duty in the month just run, given none before."""
 
     @classmethod
     def begin(cls, age: np.ndarray, logs: np.ndarray, profile: np.ndarray, ending: np.ndarray) -> _Episode:
         households = len(age)
-        standing = np.zeros((len(profile) + 1, households))
+        standing = np.zeros((len(profile) + 1, households), dtype=np.float32)
         standing[np.minimum(age, len(profile) - 1) + 1, np.arange(households)] = 1.0
-        duty = -np.expm1(-np.exp(logs + profile[:, None]))
-        return cls(standing, duty, ending[:, None], np.zeros(households))
+        duty = -np.expm1(-np.exp((logs + profile[:, None]).astype(np.float32)))
+        going_on = (1 - ending).astype(np.float32)[:, None]
+        return cls(standing, np.empty_like(standing), duty, going_on, np.zeros(households, dtype=np.float32))
 
     def advance(self, free: np.ndarray, start: np.ndarray) -> None:
         """Run one month: duty (its chance times `free`), then end or go on; outside one may begin."""
-        outside, inside = self.standing[0], self.standing[1:]
-        events = inside * np.minimum(self.duty * free, 1.0)
+        outside, inside, after = self.standing[0], self.standing[1:], self.next
+        events = after[1:]
+        np.multiply(self.duty, free, out=events)
+        np.minimum(events, 1.0, out=events)
+        np.multiply(events, inside, out=events)
         self.happens = events.sum(axis=0)
-        left = inside - events
-        ends = left * self.ending
-        stays = left - ends
-        after = np.empty_like(self.standing)
-        after[0] = outside * (1 - start) + ends.sum(axis=0)
-        after[1] = outside * start
-        after[2:] = stays[:-1]
-        after[-1] += stays[-1]
-        after /= np.maximum(1 - self.happens, 1e-12)
-        self.standing = after
+        np.subtract(inside, events, out=inside)
+        left = inside.sum(axis=0)
+        np.multiply(inside, self.going_on, out=inside)
+        begins = outside * start
+        np.subtract(outside + left - inside.sum(axis=0), begins, out=after[0])
+        after[1] = begins
+        after[2:] = inside[:-1]
+        after[-1] += inside[-1]
+        np.divide(after, np.maximum(1 - self.happens, 1e-12), out=after)
+        self.standing, self.next = after, self.standing
 
 
 @dataclass
@@ -411,18 +429,18 @@ class _Exclusion:
     def begin(cls, situation: Situation) -> _Exclusion:
         households = len(situation.tenure)
         everyone = np.arange(households)
-        arrears = np.zeros((LIABILITY_ORDER_AGE + 2, households))
+        arrears = np.zeros((LIABILITY_ORDER_AGE + 2, households), dtype=np.float32)
         arrears[np.minimum(situation.arrears_age, LIABILITY_ORDER_AGE) + 1, everyone] = 1.0
-        slips = np.zeros((len(SLIP_ENDING) + 1, households))
+        slips = np.zeros((len(SLIP_ENDING) + 1, households), dtype=np.float32)
         slips[situation.slip_age + 1, everyone] = 1.0
         share = np.where(situation.arrears_age >= 0, situation.on_council_tax, ON_COUNCIL_TAX)
         return cls(
             arrears,
             slips,
-            situation.slip_start(),
-            share,
-            (situation.tenure == SOCIAL).astype(float),
-            np.zeros(households),
+            situation.slip_start().astype(np.float32),
+            share.astype(np.float32),
+            (situation.tenure == SOCIAL).astype(np.float32),
+            np.zeros(households, dtype=np.float32),
         )
 
     def advance(self, start: np.ndarray, duty: np.ndarray) -> None:
@@ -430,28 +448,27 @@ class _Exclusion:
         outside, inside = self.arrears[0], self.arrears[1:]
         left = inside.copy()
         left[:LIABILITY_ORDER_AGE] -= inside[:LIABILITY_ORDER_AGE] * duty
-        stays = left * (1 - ARREARS_ENDING[: LIABILITY_ORDER_AGE + 1, None])
-        ends = inside - stays
+        stays = left * _ARREARS_GOING_ON
         over_8_weeks = stays[OVER_8_WEEKS_AGE - 1] * self.rents
         ordered = stays[LIABILITY_ORDER_AGE - 1] * self.order_share
         by_arrears = over_8_weeks + ordered
         after = np.empty_like(self.arrears)
-        after[0] = outside * (1 - start) + ends.sum(axis=0)
         after[1] = outside * start
+        after[0] = outside - after[1] + inside.sum(axis=0) - stays.sum(axis=0)
         after[2:] = stays[:-1]
         after[-1] += stays[-1]
         after[OVER_8_WEEKS_AGE + 1] -= over_8_weeks
         after[LIABILITY_ORDER_AGE + 1] -= ordered
-        self.arrears = after / np.maximum(1 - by_arrears, 1e-12)
+        self.arrears = np.divide(after, np.maximum(1 - by_arrears, 1e-12), out=after)
 
-        going = self.slips[1:] * (1 - SLIP_ENDING[:, None])
+        going = self.slips[1:] * _SLIPS_GOING_ON
         by_slip = going[-1]
         after = np.empty_like(self.slips)
         after[0] = self.slips[0] * (1 - self.slip_start) + (self.slips[1:] - going).sum(axis=0)
         after[1] = self.slips[0] * self.slip_start
         after[2:] = going[:-1]
         self.slips = after / np.maximum(1 - by_slip, 1e-12)
-        self.happens = 1 - (1 - by_arrears) * (1 - by_slip)
+        self.happens = by_arrears + by_slip * (1 - by_arrears)
 
 
 @dataclass
@@ -469,10 +486,11 @@ class _Coming:
     out_of_work: np.ndarray
     starts: tuple[np.ndarray, ...]
     today: np.ndarray
+    not_moving: np.ndarray
 
     @classmethod
     def begin(cls, situation: Situation) -> _Coming:
-        ones = np.ones(len(situation.tenure))
+        ones = np.ones(len(situation.tenure), dtype=np.float32)
         today = np.exp(
             MOVED_WITHIN_12_MONTHS * situation.moved
             + MENTAL_HEALTH * situation.mental_health
@@ -480,22 +498,27 @@ class _Coming:
             + CHILD_IN_NEED * situation.in_need
             + PERSISTENT_ABSENCE * situation.absent
             + INTERVENTION * situation.helped
-        )
-        starts = (
-            situation.mental_health_start(),
-            situation.need_start(),
-            situation.absence_start(),
-            situation.job_loss_start(),
+        ).astype(np.float32)
+        starts = tuple(
+            start.astype(np.float32)
+            for start in (
+                situation.mental_health_start(),
+                situation.need_start(),
+                situation.absence_start(),
+                situation.job_loss_start(),
+            )
         )
         return cls(
-            situation, 0, ones, ones.copy(), ones.copy(), ones.copy(), situation.in_need.astype(float),
-            situation.absent.astype(float), situation.out_of_work.astype(float), starts, today,
+            situation, 0, ones, ones.copy(), ones.copy(), ones.copy(), 
+            situation.in_need.astype(np.float32), situation.absent.astype(np.float32),
+            situation.out_of_work.astype(np.float32), starts, today,
+            (1 - situation.move_rate).astype(np.float32),
         )  # fmt: skip
 
     def ratio(self) -> np.ndarray:
         """The ratio in the month reached so far; 1 in this month."""
         if not self.months:
-            return np.ones(len(self.today))
+            return np.ones_like(self.today)
         now, later = self.situation, self.months
         moved = np.where(now.months_since_move + later < _MOVE_OFF, 1.0, 1 - self.not_moved)
         contact = np.where(now.months_since_mental_health + later <= 12, 1.0, 1 - self.not_in_contact)
@@ -514,7 +537,7 @@ class _Coming:
         # Who moves may change tenure: at its expected effect.
         expected = 1 + (_MOVE_RATIO[now.tenure] - 1) * (1 - self.not_moved)
         for effect, chance in effects:
-            expected *= 1 + np.expm1(effect) * chance
+            expected *= 1 + float(np.expm1(effect)) * chance
         return expected / self.today
 
     def advance(self, happens: np.ndarray, offers: np.ndarray) -> None:
@@ -522,7 +545,7 @@ class _Coming:
         now = self.situation
         contact_start, need_start, absence_start, job_loss_start = self.starts
         self.months += 1
-        self.not_moved = self.not_moved * (1 - now.move_rate)
+        self.not_moved = self.not_moved * self.not_moving
         self.not_in_contact = self.not_in_contact * (1 - contact_start)
         self.no_advice = self.no_advice * (1 - ADVICE_ONLY * happens)
         may_offer = now.months_since_offer + self.months - 1 > HELP_MONTHS
