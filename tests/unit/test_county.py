@@ -17,7 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from lxml import etree
+from typer.testing import CliRunner
 
+from doorstep.county import app
 from governance.contracts import FeedContract, Table, read_contracts
 from stores.home import Home
 from synthetic.county import CountyError, feed_modules, make_county
@@ -332,3 +334,34 @@ def test_the_report_counts_what_was_written(county: Home) -> None:
     assert content["files"] == len(files)
     assert content["bytes"] == sum(path.stat().st_size for path in files)
     assert content["parameters"]["households"] == 700
+
+
+def test_the_command_line_makes_a_county_in_another_folder_with_a_shock(tmp_path: Path) -> None:
+    options = ["--households", "200", "--months", "3", "--out", str(tmp_path), "--shock", "2024-11", "--json"]
+    result = CliRunner().invoke(app, ["make", *options])
+    assert result.exit_code == 0
+    made = json.loads(result.stdout)
+    assert made["parameters"]["shock"] == "2024-11 rent"
+    assert made["files"] == sum(path.is_file() for path in Home(tmp_path).inbox.rglob("*"))
+    with pytest.raises(CountyError, match="shock differ"):
+        make_county(Home(tmp_path), households=200, months=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        (["--households", "50"], "at least 100 households"),
+        (["--months", "0"], "1 month"),
+        (["--workers", "0"], "give 1 or more"),
+        (["--first-month", "2024-10-02"], "first day of a month"),
+        (["--shock", "2030-01"], "choose a month from 2024-10 to 2026-09"),
+        (["--shock", "2025-01", "--shock-kind", "flood"], "choose one of rent, benefit"),
+    ],
+)
+def test_parameters_that_will_not_do_are_refused_with_a_remedy(
+    tmp_path: Path, options: list[str], remedy: str
+) -> None:
+    result = CliRunner().invoke(app, ["make", "--out", str(tmp_path), *options])
+    assert result.exit_code == 1
+    assert remedy in " ".join(result.stderr.split())
+    assert not list(tmp_path.iterdir())
