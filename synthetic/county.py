@@ -27,7 +27,8 @@ from synthetic.blocks import BLOCK_HOUSEHOLDS, arrange
 from synthetic.dates import add_months, day_of, month_starts
 from synthetic.feeds.deliveries import schedule
 from synthetic.hazard import ROUTES
-from synthetic.life_course import BURN_IN_MONTHS, SHOCK_KINDS, Shock, live
+from synthetic.life_course import live
+from synthetic.life_tables import BURN_IN_MONTHS, SHOCK_KINDS, Shock
 from synthetic.production import LARGEST_WORKERS, FeedPlan, can_fork, make_feeds
 from synthetic.properties import make_properties
 from synthetic.residences import make_residences

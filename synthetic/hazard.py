@@ -46,11 +46,13 @@ CASE_WITHIN_3_YEARS, MOVED_WITHIN_12_MONTHS, HEAD_UNDER_35, LONE_PARENT = 1.6, 0
 ABUSE, ARREARS_OVER_8_WEEKS, LIABILITY_ORDER = 1.5, 1.4, 0.7
 RENT_OVER_ALLOWANCE, CHILD_IN_NEED, PERSISTENT_ABSENCE, INTERVENTION = 0.6, 0.7, 0.35, -0.5
 MENTAL_HEALTH, POSSESSION = 0.6, 0.3
+MOVES_A_YEAR = np.array([0.044, 0.38, 0.072])
+"""Moves of a household a year by tenure, within the district and out of it (assumed, so that 1 person in 8 moves)."""
 TENURE_AFTER_MOVE = np.array([[0.86, 0.13, 0.01], [0.20, 0.72, 0.08], [0.05, 0.15, 0.80]])
 """Share of moves within the district from each tenure (rows) to each (assumed)."""
-_MOVE_RATIO = np.sum(
-    TENURE_AFTER_MOVE * np.exp(TENURE_EFFECT[None, :] - TENURE_EFFECT[:, None]), axis=1, dtype=np.float32
-)
+_MOVE_RATIO: np.ndarray = (
+    TENURE_AFTER_MOVE * np.exp(TENURE_EFFECT[None, :] - TENURE_EFFECT[:, None])
+).sum(axis=1).astype(np.float32)  # fmt: skip
 SEASON = np.array([0.08, 0.08, 0.05, 0.0, 0.0, -0.02, 0.0, 0.0, 0.04, 0.03, 0.0, -0.12])
 """Log effect by calendar month, January first."""
 

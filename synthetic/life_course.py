@@ -16,34 +16,52 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from synthetic import hazard
+from synthetic.aftermath import Aftermath
 from synthetic.circumstances import (
-    COMPLETED,
     DEBT_ADVICE,
-    DECLINED,
-    DISENGAGED,
-    DUTY_OWED,
     EMPLOYMENT_SUPPORT,
     INCOME_MAXIMISATION,
     MEDIATION,
-    MOVED_AWAY,
-    ONGOING,
     TENANCY_SUSTAINMENT,
-    ChildEpisodes,
-    Claims,
-    Incidents,
-    Interventions,
-    VictimHazard,
 )
-from synthetic.claims import PENSION_AGE, make_claims
 from synthetic.dates import MISSING, OPEN, Days
 from synthetic.hazard import (
     ARREARS,
     DOMESTIC_ABUSE,
     FAMILY_EXCLUSION,
     INSTITUTION,
+    MOVES_A_YEAR,
     SECTION_21,
     Levels,
     Situation,
+)
+from synthetic.life_tables import (
+    ADULT,
+    BURN_IN_MONTHS,
+    DIED,
+    FROM_SCHOOL,
+    LEFT_DISTRICT,
+    MOVED_WITHIN,
+    NO_DUTY,
+    ORDER_FORGOTTEN,
+    ORDER_IN_NEED,
+    PREVENTION,
+    RELIEF,
+    RENT_ARREARS,
+    TO_SCHOOL,
+    UNITED,
+    ArrearsEpisodes,
+    Births,
+    Cases,
+    Episodes,
+    FinancialEvents,
+    ForgottenBills,
+    LifeCourse,
+    Memberships,
+    Oracle,
+    Shock,
+    Spells,
+    join_stays,
 )
 from synthetic.names import draw_surnames, feminine_surnames
 from synthetic.population import (
@@ -63,25 +81,9 @@ from synthetic.population import (
 )
 from synthetic.properties import OWNER, PRIVATE, SOCIAL, Properties
 from synthetic.streams import stream
-from synthetic.victims import COHORT_DAYS, incident_rates, make_incidents
 
-PREVENTION, RELIEF, NO_DUTY = range(3)
-DUTIES = ("PREVENTION", "RELIEF", "NONE")
-STAYED, MOVED_WITHIN, LEFT_DISTRICT, DIED, UNITED = range(5)
-REASONS = (
-    "end_of_private_tenancy",
-    "end_of_social_tenancy",
-    "family_exclusion",
-    "domestic_abuse",
-    "relationship_breakdown",
-    "institution",
-    "other",
-)
-BURN_IN_MONTHS = 36
-"""Months lived before the first delivery, so that earlier cases, moves and episodes exist from the start."""
 _CALIBRATION_MONTHS = 12
 
-_MOVES_A_YEAR = np.array([0.044, 0.38, 0.072])
 _WITHIN_DISTRICT = 0.55
 _YEARS_IN_HOME = np.array([15.0, 2.6, 9.0])
 _ARRIVALS_A_YEAR = np.array([0.09, 0.30, 0.12])
@@ -89,229 +91,10 @@ _PARTINGS_A_YEAR, _LEAVING_HOME_A_YEAR, _UNIONS_A_YEAR = 0.016, 0.13, 0.03
 _TENURE_AFTER_PARTING = np.array([0.12, 0.70, 0.18])
 _RELIEF_SHARE = np.array([0.45, 0.35, 0.62, 0.60, 0.85, 0.50])
 _EVICTED_FROM_AGE, _RELIEF_BEFORE_EVICTION, _RELIEF_AT_EVICTION = 9, 0.12, 0.85
-_CLAIM_WEEKS, _CLAIM_SPREAD, _FIRST_CLAIM_DAYS = 24.5, 0.30, 60
-_ADULT, _FROM_SCHOOL, _TO_SCHOOL = (int(years * 365.25) + 1 for years in (18, 16, 5))
-_SIBLINGS_TOO = 0.55
-# DfE primary need, N1 to N9 (assumed, near the children in need census).
-_NEED_SHARES = (0.56, 0.10, 0.03, 0.09, 0.13, 0.02, 0.01, 0.02)
 _NEVER_HERE = np.iinfo(np.int32).max
 # Longest wait between what set a case off and the duty, in days, where no episode tells it.
 _WAIT_DAYS = {SECTION_21: (60, 181), FAMILY_EXCLUSION: (0, 61), INSTITUTION: (0, 31)}
-SHOCK_KINDS = ("rent", "benefit")
 _RENT_RISE, _ALLOWANCE_CUT, _SECTION_21_RISE, _ARREARS_RISE = 0.12, 0.10, 0.5, 0.6
-
-
-@dataclass(frozen=True)
-class Shock:
-    """A change from the `month`-th delivered month on (from 0), for tests of drift.
-
-    `rent`: private rents rise by 12 %, landlords sell, arrears begin more often in private homes; `benefit`: the
-    Local Housing Allowance is cut by 10 %, the cap hits smaller families, arrears begin more often in rented
-    homes of low income.
-    """
-
-    month: int
-    kind: str
-
-    def __post_init__(self) -> None:
-        if self.kind not in SHOCK_KINDS:
-            raise ValueError(f"shock kind {self.kind!r}: choose one of {', '.join(SHOCK_KINDS)}")
-
-
-@dataclass(frozen=True)
-class Spells:
-    """Households' stays: one position per household per home. `end` is the last day (`OPEN`: still there)."""
-
-    household: np.ndarray
-    property: np.ndarray
-    start: Days
-    end: Days
-    reason: np.ndarray
-    after_relief: np.ndarray
-
-
-@dataclass(frozen=True)
-class Cases:
-    """Applications to the council, one position each; `duty` 2 is advice only. `decided` is the day of the
-    duty, `set_off` the day of what led to it (arrears begun, notice, quarrel), `reason` indexes `REASONS`.
-    """
-
-    household: np.ndarray
-    person: np.ndarray
-    month: np.ndarray
-    applied: Days
-    decided: Days
-    duty: np.ndarray
-    route: np.ndarray
-    set_off: Days
-    reason: np.ndarray
-    tenure: np.ndarray
-    with_children: np.ndarray
-    support_need: np.ndarray
-    lone_parent: np.ndarray
-
-
-@dataclass(frozen=True)
-class Episodes:
-    """Arrears, abuse, mental-health or job-loss episodes; months count from the burn-in's start; `end` is the
-    month of ending.
-
-    `by_duty` marks the episodes that ended in a homelessness duty: nothing was paid off.
-    """
-
-    household: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-    by_duty: np.ndarray
-
-
-@dataclass(frozen=True)
-class ArrearsEpisodes(Episodes):
-    """Arrears; `on_council_tax` marks the episodes that reached the council tax account, too."""
-
-    on_council_tax: np.ndarray
-
-
-@dataclass(frozen=True)
-class Births:
-    """Children born here in the months lived, and their mothers."""
-
-    household: np.ndarray
-    person: np.ndarray
-    mother: np.ndarray
-    day: Days
-
-
-@dataclass(frozen=True)
-class ForgottenBills:
-    """Council tax forgotten by households in no need: months of the first missed instalment and of the end; paid
-    after a month (reminder), two (final notice) or three (summons), or `ordered` (liability order).
-    """
-
-    household: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-    ordered: np.ndarray
-
-
-RENT_ARREARS, ORDER_IN_NEED, ORDER_FORGOTTEN = range(3)
-FINANCIAL_KINDS = ("rent_arrears_over_8_weeks", "liability_order", "liability_order")
-
-
-@dataclass(frozen=True)
-class FinancialEvents:
-    """Financial exclusion: rent arrears past 8 weeks, or a liability order (in need, or forgotten)."""
-
-    household: np.ndarray
-    day: Days
-    kind: np.ndarray
-
-
-@dataclass(frozen=True)
-class Possessions:
-    """Possession claims that ended in repossession."""
-
-    household: np.ndarray
-    claimed: Days
-    repossessed: Days
-
-
-@dataclass(frozen=True)
-class Memberships:
-    """Who belongs to which household from when (inclusive) to when (last day)."""
-
-    person: np.ndarray
-    household: np.ndarray
-    role: np.ndarray
-    join: Days
-    leave: Days
-
-
-@dataclass(frozen=True)
-class Oracle:
-    """True probabilities, one row per household that lives here at the start of a month."""
-
-    household: np.ndarray
-    month: np.ndarray
-    property: np.ndarray
-    probabilities: np.ndarray
-    financial: np.ndarray
-    with_children: np.ndarray
-    lone_parent: np.ndarray
-
-
-@dataclass(frozen=True)
-class LifeCourse:
-    """All that happened in the county."""
-
-    households: Households
-    people: People
-    memberships: Memberships
-    spells: Spells
-    cases: Cases
-    arrears: ArrearsEpisodes
-    forgotten: ForgottenBills
-    abuse: Episodes
-    mental_health: Episodes
-    oracle: Oracle
-    intercepts: np.ndarray
-    parted: np.ndarray
-    month_starts: Days
-    benefits: Claims
-    in_need: ChildEpisodes
-    absence: ChildEpisodes
-    interventions: Interventions
-    incidents: Incidents
-    job_loss: Episodes
-    financial: FinancialEvents
-    possessions: Possessions
-    victim_hazard: VictimHazard
-    births: Births
-    shock: Shock | None = None
-
-
-@dataclass(frozen=True)
-class Stays:
-    """One position per person per household spell, ordered by person and start. `spell` points into
-    `LifeCourse.spells`.
-    """
-
-    person: np.ndarray
-    household: np.ndarray
-    property: np.ndarray
-    spell: np.ndarray
-    role: np.ndarray
-    start: Days
-    end: Days
-
-
-def join_stays(spells: Spells, members: Memberships) -> Stays:
-    """Join spells with the memberships of their households, cut to the days that both hold."""
-    order = np.argsort(members.household, kind="stable")
-    sorted_household = members.household[order]
-    first = np.searchsorted(sorted_household, spells.household, side="left")
-    count = np.searchsorted(sorted_household, spells.household, side="right") - first
-    spell = np.repeat(np.arange(len(spells.household)), count)
-    member = order[np.repeat(first, count) + ragged_offsets(count)]
-    start = np.maximum(spells.start[spell], members.join[member])
-    end = np.minimum(spells.end[spell], members.leave[member])
-    kept = np.flatnonzero((start <= end) & (start < OPEN))
-    kept = kept[np.lexsort((start[kept], members.person[member[kept]]))]
-    spell, member = spell[kept], member[kept]
-    return Stays(
-        person=members.person[member],
-        household=members.household[member],
-        property=spells.property[spell],
-        spell=spell,
-        role=members.role[member],
-        start=start[kept].astype(np.int32),
-        end=end[kept].astype(np.int32),
-    )
-
-
-def ragged_offsets(count: np.ndarray) -> np.ndarray:
-    """Return 0, 1, ... within each group of `count` positions: (2, 3) gives 0 1 0 1 2."""
-    return np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
 
 
 def live(
@@ -486,10 +269,10 @@ class _County:
         head = role < GROWN_CHILD
         age = today - born
         offspring = role >= GROWN_CHILD
-        child = offspring & (age >= 0) & (age < _ADULT)
-        pupil = offspring & (age >= _TO_SCHOOL) & (age < _FROM_SCHOOL)
+        child = offspring & (age >= 0) & (age < ADULT)
+        pupil = offspring & (age >= TO_SCHOOL) & (age < FROM_SCHOOL)
         all_children = np.flatnonzero(offspring)
-        grown = np.flatnonzero(offspring & (age >= _ADULT))
+        grown = np.flatnonzero(offspring & (age >= ADULT))
         grown_child = np.full(room, -1, dtype=np.int32)
         grown_child[people.household[grown]] = grown
         mother = np.where(
@@ -558,9 +341,9 @@ class _County:
             member_of=np.arange(len(people), dtype=np.int32),
             deaths=_Calendar(people.died_on, mortal, starts),
             arriving=_Calendar(born, all_children, starts),
-            to_school=_Calendar(born + _TO_SCHOOL, all_children, starts),
-            from_school=_Calendar(born + _FROM_SCHOOL, all_children, starts),
-            adults=_Calendar(born + _ADULT, all_children, starts),
+            to_school=_Calendar(born + TO_SCHOOL, all_children, starts),
+            from_school=_Calendar(born + FROM_SCHOOL, all_children, starts),
+            adults=_Calendar(born + ADULT, all_children, starts),
             spell_household=np.zeros(capacity, dtype=np.int32),
             spell_property=np.zeros(capacity, dtype=np.int32),
             spell_start=np.zeros(capacity, dtype=np.int32),
@@ -662,7 +445,7 @@ class _County:
 
     def _moving_rate(self, tenure: np.ndarray, age: np.ndarray) -> np.ndarray:
         by_age = np.where(age < 30, 1.35, np.where(age > 65, 0.5, 1.0))
-        return _MOVES_A_YEAR[tenure] / 12 * by_age
+        return MOVES_A_YEAR[tenure] / 12 * by_age
 
     def _calibrate(self, logs: np.ndarray, month: int) -> None:
         """In the burn-in, meet the published rates month by month; then keep the mean of its last year."""
@@ -959,7 +742,7 @@ class _County:
         young = role == CHILD
         np.subtract.at(self.children, household[young], 1)
         age = self.starts[month] - people.date_of_birth[dying]
-        np.subtract.at(self.pupils, household[young & (age >= _TO_SCHOOL) & (age < _FROM_SCHOOL)], 1)
+        np.subtract.at(self.pupils, household[young & (age >= TO_SCHOOL) & (age < FROM_SCHOOL)], 1)
         took_lead = household[self.lead[household] == dying]
         heir = self.partner[took_lead] >= 0
         self._widow(self.partner[took_lead[heir]])
@@ -1036,7 +819,7 @@ class _County:
         with_child = np.flatnonzero((self.home >= 0) & (self.grown_child >= 0))
         nests = with_child[self.random.random(len(with_child)) < _LEAVING_HOME_A_YEAR / 12]
         child = self.grown_child[nests]
-        old_enough = today - self.people.date_of_birth[child] > _ADULT
+        old_enough = today - self.people.date_of_birth[child] > ADULT
         from_family = self.leaving[(self.leaving >= 0) & (self.household_of[self.leaving] >= 0)]
         children = np.unique(np.concatenate([child[old_enough], from_family]))
         partners = self.partner[parting]
@@ -1294,6 +1077,10 @@ class _County:
         )
         memberships = self._memberships()
         made = self._households()
+        lived_here = self.leave[: len(self.people)] != MISSING
+        after = Aftermath(
+            self.people, self.properties, self.starts, made, spells, self.children, lived_here, seed
+        )
         arrears = self.arrears.joined()
         cases = self._cases()
         oracle = Oracle(*self.oracles.joined())
@@ -1305,8 +1092,7 @@ class _County:
                 ("job_loss", self.job_loss),
             )
         }
-        stays = join_stays(spells, memberships)
-        incidents, victim_hazard = self._incidents(stays, episodes["abuse"], made, seed)
+        incidents, victim_hazard = after.incidents(join_stays(spells, memberships), episodes["abuse"])
         return LifeCourse(
             households=made,
             people=self.people,
@@ -1319,13 +1105,13 @@ class _County:
             intercepts=self.levels.intercepts,
             parted=np.stack(self.partings.joined(), axis=1),
             month_starts=self.starts,
-            benefits=self._benefits(spells, made, episodes["job_loss"], seed),
-            in_need=self._child_episodes(self.needs, (0, _ADULT), seed, "in need"),
-            absence=self._child_episodes(self.absences, (_TO_SCHOOL, _FROM_SCHOOL), seed, "absence"),
-            interventions=self._interventions(spells, cases, seed),
+            benefits=after.benefits(episodes["job_loss"]),
+            in_need=after.child_episodes(self.needs.joined(), (0, ADULT), "in need"),
+            absence=after.child_episodes(self.absences.joined(), (TO_SCHOOL, FROM_SCHOOL), "absence"),
+            interventions=after.interventions(self.offers.joined(), cases),
             incidents=incidents,
             financial=self._financial(),
-            possessions=_possessions(cases, stream(seed, "possessions")),
+            possessions=after.possessions(cases),
             victim_hazard=victim_hazard,
             births=Births(*self.newborn.joined()),
             shock=self.shock,
@@ -1378,177 +1164,3 @@ class _County:
         household, day, kind = self.financial.joined()
         order = np.lexsort((kind, household, day))
         return FinancialEvents(household[order], day[order].astype(np.int32), kind[order])
-
-    def _benefits(self, spells: Spells, made: Households, job_loss: Episodes, seed: int) -> Claims:
-        """Claims by need within each tenure, over the window and the year before."""
-        first_day, last_day = int(self.starts[BURN_IN_MONTHS]), int(self.starts[-1])
-        rows = np.flatnonzero(spells.end >= first_day - 365)
-        household = spells.household[rows]
-        tenure = self.properties.tenure[spells.property[rows]]
-        lead_age = (last_day - self.people.date_of_birth[made.lead[household]]) / 365.25
-        noise = stream(seed, "need of benefits").normal(0, 0.2, len(self.home))
-        # Children make the same income go less far.
-        score = -np.log(np.maximum(made.income_weekly, 1.0)) + 0.25 * self.children.clip(0, 3) + noise
-        need = np.empty(len(rows))
-        for of_tenure in range(3):
-            for old in (False, True):
-                here = np.flatnonzero((tenure == of_tenure) & ((lead_age >= PENSION_AGE) == old))
-                order = np.argsort(-score[household[here]], kind="stable")
-                need[here[order]] = (np.arange(len(here)) + 0.5) / max(len(here), 1)
-        last = len(self.starts) - 1
-        lost = np.flatnonzero(self.starts[np.minimum(job_loss.end, last)] >= first_day - 365)
-        lost_household = job_loss.household[lost]
-        end = np.where(job_loss.end[lost] > last, OPEN, self.starts[np.minimum(job_loss.end[lost], last)])
-        capped = (
-            (tenure != OWNER) & made.low_income[household] & (self.children[household] >= 3) & (lead_age < 66)
-        )
-        return make_claims(
-            household, tenure, spells.start[rows], spells.end[rows], lead_age, need, capped,
-            (lost_household, self.starts[job_loss.start[lost]], end, made.tenure[lost_household]),
-            seed, last_day,
-        )  # fmt: skip
-
-    def _child_episodes(self, log: _Log, ages: tuple[int, int], seed: int, purpose: str) -> ChildEpisodes:
-        """Spread households' spells over their children of those ages: one at least, the others often too."""
-        random = stream(seed, purpose)
-        last = len(self.starts) - 1
-        household, start, end, _ = log.joined()
-        begins = self.starts[start].astype(np.int64) + random.integers(0, 27, len(start))
-        ends = np.where(
-            end > last, OPEN, self.starts[np.minimum(end, last)] + random.integers(0, 27, len(end))
-        )
-        people = self.people
-        count = np.bincount(people.household, minlength=len(self.home))[household]
-        first = (np.cumsum(np.bincount(people.household, minlength=len(self.home))))[household] - count
-        of = np.repeat(np.arange(len(household)), count)
-        person = np.repeat(first, count) + ragged_offsets(count)
-        born = people.date_of_birth[person]
-        fits = (
-            (people.role[person] >= GROWN_CHILD)
-            & (begins[of] >= born + ages[0])
-            & (begins[of] < born + ages[1])
-        )
-        of, person = of[fits], person[fits]
-        key = random.random(len(of))
-        order = np.lexsort((key, of))
-        of, person = of[order], person[order]
-        is_first = np.append(True, of[1:] != of[:-1])[: len(of)]
-        chosen = is_first | (random.random(len(of)) < _SIBLINGS_TOO)
-        of, person = of[chosen], person[chosen]
-        until = np.minimum(ends[of], people.date_of_birth[person] + ages[1])
-        died_on = people.died_on[person]
-        until = np.where(died_on == MISSING, until, np.minimum(until, died_on))
-        kept = until >= begins[of]
-        of, person, until = of[kept], person[kept], until[kept]
-        need = np.searchsorted(np.cumsum(_NEED_SHARES), random.random(len(of)), side="right")
-        is_need = purpose == "in need"
-        plan = (random.random(len(of)) < np.where(need == 0, 0.17, 0.05)) & is_need
-        order = np.lexsort((person, begins[of]))
-        return ChildEpisodes(
-            person[order],
-            household[of][order],
-            begins[of][order].astype(np.int32),
-            np.where(until >= self.starts[-1], OPEN, until)[order].astype(np.int32),
-            np.minimum(need * is_need, 8)[order].astype(np.int8),
-            plan[order],
-        )
-
-    def _interventions(self, spells: Spells, cases: Cases, seed: int) -> Interventions:
-        """How each offer went on: declined, or help until it is done, dropped, or cut short by a duty or a move."""
-        random = stream(seed, "interventions")
-        household, person, offered, accepted, kind = self.offers.joined()
-        accepted = accepted.astype(bool)
-        count = len(household)
-        ended = offered + np.ceil(30 + random.gamma(2.2, 55.0, count)).astype(np.int64)
-        outcome = np.where(random.random(count) < 0.68, COMPLETED, DISENGAGED)
-        gone = np.full(len(self.home), MISSING, dtype=np.int64)
-        np.maximum.at(gone, spells.household, spells.end.astype(np.int64))
-        leaves = gone[household] < ended
-        ended = np.where(leaves, np.maximum(gone[household], offered), ended)
-        outcome = np.where(leaves, MOVED_AWAY, outcome)
-        duty = np.flatnonzero(cases.duty != NO_DUTY)
-        order = duty[np.lexsort((cases.decided[duty], cases.household[duty]))]
-        key = cases.household[order].astype(np.int64) * 2**20 + cases.decided[order]
-        place = np.searchsorted(key, household.astype(np.int64) * 2**20 + offered, side="left")
-        found = order[np.minimum(place, max(len(order) - 1, 0))] if len(order) else np.zeros(count, dtype=int)
-        owed = (place < len(order)) & (cases.household[found] == household) & (cases.decided[found] < ended)
-        ended = np.where(owed, cases.decided[found], ended)
-        outcome = np.where(owed, DUTY_OWED, outcome)
-        goes_on = ended >= self.starts[-1]
-        ended = np.where(accepted, np.where(goes_on, OPEN, ended), offered)
-        outcome = np.where(accepted, np.where(goes_on, ONGOING, outcome), DECLINED)
-        order = np.lexsort((household, offered))
-        return Interventions(
-            household[order],
-            person[order],
-            offered[order].astype(np.int32),
-            accepted[order],
-            kind[order].astype(np.int8),
-            ended[order].astype(np.int32),
-            outcome[order].astype(np.int8),
-        )
-
-    def _incidents(
-        self, stays: Stays, abuse: Episodes, made: Households, seed: int
-    ) -> tuple[Incidents, VictimHazard]:
-        people, properties = self.people, self.properties
-        first_day, last_day = int(self.starts[BURN_IN_MONTHS]), int(self.starts[-1])
-        start = np.maximum(stays.start, people.date_of_birth[stays.person] + _ADULT)
-        rows = np.flatnonzero(
-            (stays.end >= first_day - COHORT_DAYS) & (start < last_day) & (stays.end > start)
-        )
-        person, household, home = stays.person[rows], stays.household[rows], stays.property[rows]
-        tenure = properties.tenure[home]
-        random = stream(seed, "victims")
-        _, area = np.unique(properties.lsoa_code[: properties.homes], return_inverse=True)
-        rate = incident_rates(
-            tenure,
-            area[home],
-            made.frailty[household],
-            people.disabled[person],
-            random.normal(0, 1, len(people))[person],
-            random.normal(0, 0.5, int(area.max(initial=0)) + 1),
-        )
-        return make_incidents(
-            person, household, home, start[rows], stays.end[rows], rate, _MOVES_A_YEAR[tenure],
-            hazard.ABUSE_START * np.exp(0.6 * made.frailty[household]) * self._may_be_abused(made, person, household),
-            self._abused(abuse, made, person, household, start[rows], stays.end[rows]),
-            self.starts[BURN_IN_MONTHS:], seed, first_day, last_day,
-        )  # fmt: skip
-
-    def _may_be_abused(self, made: Households, person: np.ndarray, household: np.ndarray) -> np.ndarray:
-        """Whether the person is the one whom abuse in the household would hit."""
-        return self._victim(made, household) == person
-
-    def _victim(self, made: Households, household: np.ndarray) -> np.ndarray:
-        lead, partner = made.lead[household], made.partner[household]
-        female = self.people.female
-        woman = np.where(female[lead] | (partner < 0), lead, partner)
-        return np.where(female[woman], woman, -1)
-
-    def _abused(
-        self, abuse: Episodes, made: Households, person: np.ndarray, household: np.ndarray, start: np.ndarray,
-        end: np.ndarray,
-    ) -> tuple[np.ndarray, Days, Days]:  # fmt: skip
-        """Stays of the victims of abuse episodes, with the days of each."""
-        last = len(self.starts) - 1
-        begins = self.starts[np.minimum(abuse.start, last)]
-        ends = self.starts[np.minimum(abuse.end, last)]
-        victim = self._victim(made, abuse.household)
-        order = np.lexsort((start, person))
-        key = person[order].astype(np.int64) * 2**20 + start[order] + 2**18
-        place = np.searchsorted(key, victim.astype(np.int64) * 2**20 + begins + 2**18 + 15, side="right") - 1
-        stay = order[np.maximum(place, 0)]
-        right = (place >= 0) & (person[stay] == victim) & (end[stay] >= begins)
-        right &= household[stay] == abuse.household
-        return stay[right], begins[right], ends[right]
-
-
-def _possessions(cases: Cases, random: np.random.Generator) -> Possessions:
-    """Claims behind the evictions for arrears: some weeks after the arrears began, 24.5 weeks (median) before."""
-    evicted = (cases.route == ARREARS) & (cases.duty == RELIEF) & (cases.tenure != OWNER)
-    rows = np.flatnonzero(evicted & (cases.decided - cases.set_off > _FIRST_CLAIM_DAYS + 150))
-    weeks = _CLAIM_WEEKS * np.exp(random.normal(0, _CLAIM_SPREAD, len(rows)))
-    claimed = cases.decided[rows] - np.round(weeks * 7).astype(np.int64)
-    claimed = np.maximum(claimed, cases.set_off[rows] + _FIRST_CLAIM_DAYS)
-    return Possessions(cases.household[rows], claimed.astype(np.int32), cases.decided[rows])

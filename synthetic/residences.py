@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthetic.dates import Days
-from synthetic.life_course import LifeCourse, join_stays
+from synthetic.life_tables import LifeCourse, join_stays
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ from synthetic.circumstances import (
 )
 from synthetic.dates import MISSING, OPEN, Days
 from synthetic.hazard import HORIZONS, LIABILITY_ORDER_AGE, ROUTES
-from synthetic.life_course import BURN_IN_MONTHS, DUTIES, FINANCIAL_KINDS, NO_DUTY, ORDER_FORGOTTEN, REASONS
+from synthetic.life_tables import BURN_IN_MONTHS, DUTIES, FINANCIAL_KINDS, NO_DUTY, ORDER_FORGOTTEN, REASONS
 from synthetic.names import read_names
 from synthetic.population import ETHNICITIES, MARITAL, RELIGIONS, ROLES, TYPES
 from synthetic.properties import OWNER, PRIVATE, TENURES

@@ -8,7 +8,7 @@ import numpy as np
 
 from synthetic.dates import Days
 from synthetic.errors import error_weights
-from synthetic.life_course import LifeCourse
+from synthetic.life_tables import LifeCourse
 from synthetic.properties import PRIVATE, Properties
 from synthetic.residences import Residences
 from synthetic.streams import Stream, stream

@@ -35,7 +35,7 @@ from synthetic.errors import error_model, register
 from synthetic.feeds.deliveries import MONTH_END, TableRecords
 from synthetic.hazard import ARREARS, DOMESTIC_ABUSE, FAMILY_EXCLUSION, INSTITUTION, OTHER, ROUTES, SECTION_21
 from synthetic.identifiers import references
-from synthetic.life_course import RELIEF
+from synthetic.life_tables import RELIEF
 from synthetic.note_text import (
     AFFIRMED,
     DENIED,

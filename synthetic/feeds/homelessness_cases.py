@@ -17,7 +17,7 @@ from synthetic.errors import bits, error_model, register
 from synthetic.feeds.deliveries import CASE_DAYS, MONTH_END, TableRecords, Traces, traces
 from synthetic.hazard import ARREARS, DOMESTIC_ABUSE, FAMILY_EXCLUSION, INSTITUTION, SECTION_21
 from synthetic.identifiers import references
-from synthetic.life_course import DUTIES
+from synthetic.life_tables import DUTIES
 from synthetic.population import CHILD
 from synthetic.streams import pick
 from synthetic.world import World

@@ -22,7 +22,7 @@ from synthetic.feeds.deliveries import MONTH_END, TableRecords
 from synthetic.feeds.occupants import occupants
 from synthetic.feeds.versions import versions
 from synthetic.identifiers import pounds, references
-from synthetic.life_course import LEFT_DISTRICT
+from synthetic.life_tables import LEFT_DISTRICT
 from synthetic.population import CHILD, LEAD, PARTNER, SINGLE
 from synthetic.properties import OWNER, PRIVATE
 from synthetic.streams import pick

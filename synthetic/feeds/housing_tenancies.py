@@ -17,7 +17,7 @@ from synthetic.dates import MISSING, OPEN, Days, as_text
 from synthetic.errors import error_model, register
 from synthetic.feeds.deliveries import TRACE_DAYS, WEEKLY, TableRecords, Traces, traces
 from synthetic.identifiers import pounds, references
-from synthetic.life_course import Possessions
+from synthetic.life_tables import Possessions
 from synthetic.population import CHILD, GROWN_CHILD, LEAD, PARTNER, SHARER
 from synthetic.properties import SOCIAL
 from synthetic.world import World

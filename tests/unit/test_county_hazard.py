@@ -10,7 +10,8 @@ import pytest
 from synthetic import hazard
 from synthetic.dates import add_months, month_starts
 from synthetic.hazard import HORIZONS, ROUTES, Levels, Situation
-from synthetic.life_course import BURN_IN_MONTHS, NO_DUTY, LifeCourse, live
+from synthetic.life_course import live
+from synthetic.life_tables import BURN_IN_MONTHS, NO_DUTY, LifeCourse
 from synthetic.population import CHILD, GROWN_CHILD
 from synthetic.properties import OWNER, PRIVATE, SOCIAL, Properties, make_properties
 from synthetic.residences import Residences, make_residences

@@ -14,7 +14,8 @@ from synthetic import life_course
 from synthetic.circumstances import DECLINED, DUTY_OWED, HOUSING_BENEFIT, UNIVERSAL_CREDIT, ChildEpisodes
 from synthetic.dates import MISSING, OPEN, add_months, month_starts
 from synthetic.hazard import ARREARS, FAMILY_EXCLUSION, HORIZONS, SECTION_21
-from synthetic.life_course import (
+from synthetic.life_course import live
+from synthetic.life_tables import (
     BURN_IN_MONTHS,
     NO_DUTY,
     ORDER_FORGOTTEN,
@@ -22,7 +23,6 @@ from synthetic.life_course import (
     UNITED,
     LifeCourse,
     Shock,
-    live,
 )
 from synthetic.population import MARITAL
 from synthetic.properties import PRIVATE, SOCIAL, make_properties, read_places

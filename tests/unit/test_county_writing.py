@@ -31,7 +31,8 @@ from synthetic.feeds.deliveries import (
     write_feed,
 )
 from synthetic.feeds.rendering import lines_of
-from synthetic.life_course import BURN_IN_MONTHS, live
+from synthetic.life_course import live
+from synthetic.life_tables import BURN_IN_MONTHS
 from synthetic.properties import make_properties
 from synthetic.residences import make_residences
 from synthetic.world import World
