@@ -35,7 +35,7 @@ from synthetic.errors import error_model, register
 from synthetic.feeds.deliveries import MONTH_END, TableRecords
 from synthetic.hazard import ARREARS, DOMESTIC_ABUSE, FAMILY_EXCLUSION, INSTITUTION, OTHER, ROUTES, SECTION_21
 from synthetic.identifiers import references
-from synthetic.life_tables import RELIEF
+from synthetic.life_course import RELIEF
 from synthetic.note_text import (
     AFFIRMED,
     DENIED,
@@ -157,6 +157,16 @@ _CONCEPT_OF_HELP = {
 }  # fmt: skip
 _HELP_NOTED = 0.6
 _RELATIONS = ("relation_woman", "relation_man")
+_BY_SEX = {
+    "they": ["he", "she"],
+    "they_start": ["He", "She"],
+    "them": ["him", "her"],
+    "their": ["his", "her"],
+    "their_start": ["His", "Her"],
+    "themself": ["himself", "herself"],
+    "title": ["Mr", "Ms"],
+}
+"""Words for a man and a woman."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +182,25 @@ class _Happenings:
 
     def taken(self, rows: np.ndarray) -> _Happenings:
         return _Happenings(self.household[rows], self.person[rows], self.day[rows], self.concept[rows])
+
+
+@dataclass(frozen=True)
+class _Subjects:
+    """Whom each note is about, as the casework system holds them on its day."""
+
+    person: np.ndarray
+    household: np.ndarray
+    day: Days
+    reference: np.ndarray
+    forename: np.ndarray
+    surname: np.ndarray
+    title: np.ndarray
+    phone: np.ndarray
+    nino: np.ndarray
+    shown_born: Days
+    """As the record shows it: missing in some."""
+    born: Days
+    """As an officer writes it down."""
 
 
 @dataclass(frozen=True)
@@ -192,23 +221,7 @@ def make_records(world: World) -> dict[str, TableRecords]:
     generator = world.stream("case_notes")
     count = len(happenings.day)
     rates = error_model()["systems"]["case_notes"]
-    household, person, day = happenings.household, happenings.person, happenings.day.astype(np.int32)
-
-    order = np.lexsort((np.arange(count), person))
-    who = person[order]
-    new = np.append(True, who[1:] != who[:-1])[:count] | (generator.random(count) < rates["duplicate_person"])
-    registration = np.empty(count, dtype=np.int64)
-    registration[order] = np.cumsum(new) - 1
-    entered = order[new]
-    stay = world.residences.at(person[entered], day[entered])
-    weights = world.weights(person[entered], day[entered], stay)
-    nobody = np.full(len(entered), -1)
-    people = world.course.people
-    times = np.bincount(registration, minlength=len(entered))
-    entries = register(people, person[entered], weights, nobody, "case_notes", generator, times)
-    subject_ref = references(len(entered), 4_000_000, generator, prefix="S", width=8)
-    surname = entries.surname_on(registration, day)
-    forename = entries.forename[registration]
+    subjects, errors = _subjects(world, happenings, rates["duplicate_person"], generator)
 
     team = _teams(happenings.concept, grammar, generator)
     officers = 3 + len(world.course.households.type) // _HOUSEHOLDS_PER_OFFICER
@@ -216,46 +229,75 @@ def make_records(world: World) -> dict[str, TableRecords]:
     known_by, habits = _officers(world.seed, officers)
     initials = known_by[team, officer]
     note_type = pick(generator, _NOTE_TYPES, count)
-
-    home = np.maximum(world.residences.at(person, _looked_up(day, rates["old_address"], generator)), 0)
-    written = _slots(
-        world, grammar, person, household, day, forename, surname, entries.title[registration],
-        entries.phone[registration], entries.nino[registration], entries.date_of_birth[registration],
-        world.residences.property[home], initials, generator,
-    )  # fmt: skip
+    stay = world.residences.at(subjects.person, _looked_up(subjects.day, rates["old_address"], generator))
+    home = world.residences.property[np.maximum(stay, 0)]
     composed = compose(
         grammar,
         _sentences(grammar, happenings, past, note_type, generator),
-        written,
-        day,
+        _slots(world, grammar, subjects, home, initials, generator),
+        subjects.day,
         generator,
         slip_rate=rates["typing_slip_per_word"],
         lower_case=habits[team, officer] < rates["officers_without_capitals"],
     )
 
     reference = references(count, 100_000_000, generator, prefix="CN", width=9)
-    recorded = (day + np.floor(generator.exponential(0.7, count)).clip(0, 10)).astype(np.int32)
+    recorded = (subjects.day + np.floor(generator.exponential(0.7, count)).clip(0, 10)).astype(np.int32)
     columns = {
         "note/reference": reference,
-        "note/date": as_text(day),
+        "note/date": as_text(subjects.day),
         "note/recorded_on": as_text(recorded),
         "note/type": np.array(list(_NOTE_TYPES))[note_type],
         "author/organisation": _ORGANISATIONS[team],
         "author/team": np.array(_TEAMS)[team],
         "author/initials": initials,
-        "subject/reference": subject_ref[registration],
-        "subject/given_name": forename,
-        "subject/family_name": surname,
-        "subject/date_of_birth": as_text(entries.date_of_birth[registration]),
+        "subject/reference": subjects.reference,
+        "subject/given_name": subjects.forename,
+        "subject/family_name": subjects.surname,
+        "subject/date_of_birth": as_text(subjects.shown_born),
         "note/text": composed.texts,
     }
-    dropped = (day.astype(np.int64) + _KEPT_DAYS).astype(np.int32)
-    return {
-        "notes": TableRecords(
-            columns, np.arange(count), recorded, dropped, reference, person, household,
-            labels=_keyed(composed, reference), errors=entries.applied[registration],
-        )
-    }  # fmt: skip
+    dropped = (subjects.day.astype(np.int64) + _KEPT_DAYS).astype(np.int32)
+    notes = TableRecords(
+        columns, np.arange(count), recorded, dropped, reference, subjects.person, subjects.household,
+        labels=_keyed(composed, reference), errors=errors,
+    )  # fmt: skip
+    return {"notes": notes}
+
+
+def _subjects(
+    world: World, happenings: _Happenings, duplicates: float, generator: Stream
+) -> tuple[_Subjects, np.ndarray]:
+    """Return whom each note is about, and the errors that the record bears."""
+    count, person, people = len(happenings.day), happenings.person, world.course.people
+    day = happenings.day.astype(np.int32)
+    order = np.lexsort((np.arange(count), person))
+    who = person[order]
+    new = np.append(True, who[1:] != who[:-1])[:count] | (generator.random(count) < duplicates)
+    registration = np.empty(count, dtype=np.int64)
+    registration[order] = np.cumsum(new) - 1
+    entered = order[new]
+    stay = world.residences.at(person[entered], day[entered])
+    weights = world.weights(person[entered], day[entered], stay)
+    nobody = np.full(len(entered), -1)
+    times = np.bincount(registration, minlength=len(entered))
+    entries = register(people, person[entered], weights, nobody, "case_notes", generator, times)
+    reference = references(len(entered), 4_000_000, generator, prefix="S", width=8)
+    born = entries.date_of_birth[registration]
+    subjects = _Subjects(
+        person=person,
+        household=happenings.household,
+        day=day,
+        reference=reference[registration],
+        forename=entries.forename[registration],
+        surname=entries.surname_on(registration, day),
+        title=entries.title[registration],
+        phone=entries.phone[registration],
+        nino=entries.nino[registration],
+        shown_born=born,
+        born=np.where(born == MISSING, people.date_of_birth[person], born).astype(np.int32),
+    )
+    return subjects, entries.applied[registration]
 
 
 def _keyed(composed: Composed, reference: np.ndarray) -> pa.Table:
@@ -503,72 +545,66 @@ def _looked_up(day: Days, rate: float, generator: Stream) -> Days:
 def _slots(
     world: World,
     grammar: Grammar,
-    person: np.ndarray,
-    household: np.ndarray,
-    day: Days,
-    forename: np.ndarray,
-    surname: np.ndarray,
-    title: np.ndarray,
-    phone: np.ndarray,
-    nino: np.ndarray,
-    born: Days,
+    subjects: _Subjects,
     home: np.ndarray,
     initials: np.ndarray,
     generator: Stream,
 ) -> dict[str, pa.Array]:
     """The words of every slot that belongs to a note."""
-    people, count = world.course.people, len(person)
-    female = people.female[person]
-    other, is_partner = _others(world, person, household, generator)
-    child = _children(world, household, day, generator)
-    relation = _relations(grammar, people.female[other], is_partner, generator)
+    people, count = world.course.people, len(home)
+    female = people.female[subjects.person]
+    other, is_partner = _others(world, subjects, generator)
+    child = _children(world, subjects, generator)
     address = typed(world.properties, home, np.ones(count), generator)
-    postcode = np.where(generator.random(count) < 0.5, np.strings.add(", ", address.postcode), "")
-    shown_title = np.where(title != "", title, np.where(female, "Ms", "Mr"))
-    spaced = generator.random(count) < 0.4
-    known_born = np.where(born == MISSING, people.date_of_birth[person], born).astype(np.int32)
-    texts = {
-        "name": np.strings.add(np.strings.add(forename, " "), surname),
-        "formal_name": np.strings.add(np.strings.add(shown_title, " "), surname),
-        "other_name": np.strings.add(np.strings.add(people.forename[other], " "), people.surname[other]),
-        "other_forename": people.forename[other],
-        "child_forename": people.forename[np.where(child >= 0, child, other)],
+    postcode = np.where(generator.random(count) < 0.5, address.postcode, "")
+    relation = _relations(grammar, people.female[other], is_partner, generator)
+    by_sex = pa.array(female.astype(np.int8))
+    slots = {slot: pa.array(words).take(by_sex) for slot, words in _BY_SEX.items()}
+    surname, forename = _text(subjects.surname), _text(subjects.forename)
+    title = pc.if_else(pa.array(subjects.title != ""), _text(subjects.title), slots.pop("title"))
+    other_forename = _text(people.forename[other])
+    slots |= {
+        "name": _words(forename, surname),
+        "formal_name": _words(title, surname),
+        "other_name": _words(other_forename, _text(people.surname[other])),
+        "other_forename": other_forename,
+        "child_forename": _text(people.forename[np.where(child >= 0, child, other)]),
         "relation": relation,
-        "relation_start": np.strings.capitalize(relation),
-        "date_of_birth": as_text(known_born, "%d/%m/%Y"),
-        "address": np.strings.add(address.one_line(), postcode),
-        "initials": initials,
-        "they": np.where(female, "she", "he"),
-        "they_start": np.where(female, "She", "He"),
-        "them": np.where(female, "her", "him"),
-        "their": np.where(female, "her", "his"),
-        "their_start": np.where(female, "Her", "His"),
-        "themself": np.where(female, "herself", "himself"),
+        "relation_start": pc.utf8_capitalize(relation),
+        "date_of_birth": _text(as_text(subjects.born, "%d/%m/%Y")),
+        "address": _words(_text(address.one_line()), _text(postcode), separator=", "),
+        "initials": _text(initials),
+        "phone": _grouped(subjects.phone, (5, 8), generator.random(count) < 0.4),
+        "other_phone": _grouped(people.phone[other], (5,), generator.random(count) < 0.4),
+        "nino": _grouped(subjects.nino, (2, 4, 6, 8), generator.random(count) < 0.3),
     }
-    slots = {name: pa.array(values, type=pa.string()) for name, values in texts.items()}
-    slots["phone"] = _spaced(pa.array(phone, type=pa.string()), [(0, 5), (5, 8), (8, 11)], spaced)
-    slots["other_phone"] = _spaced(
-        pa.array(people.phone[other], type=pa.string()), [(0, 5), (5, 11)], generator.random(count) < 0.4
-    )
-    slots["nino"] = _spaced(
-        pa.array(nino, type=pa.string()),
-        [(0, 2), (2, 4), (4, 6), (6, 8), (8, 9)],
-        generator.random(count) < 0.3,
-    )
     return slots
 
 
-def _spaced(texts: pa.Array, cuts: list[tuple[int, int]], where: np.ndarray) -> pa.Array:
-    """Write some numbers in groups."""
-    groups = [pc.utf8_slice_codeunits(texts, start, stop) for start, stop in cuts]
-    return pc.if_else(pa.array(where), pc.utf8_trim(pc.binary_join_element_wise(*groups, " "), " "), texts)
+def _text(values: np.ndarray) -> pa.Array:
+    return pa.array(values, type=pa.string())
 
 
-def _others(
-    world: World, person: np.ndarray, household: np.ndarray, generator: Stream
-) -> tuple[np.ndarray, np.ndarray]:
+def _words(*parts: pa.Array, separator: str = " ") -> pa.Array:
+    """Join what is there."""
+    filled = [pc.if_else(pc.equal(part, ""), None, part) for part in parts]
+    return pc.binary_join_element_wise(*filled, separator, null_handling="skip")
+
+
+def _grouped(values: np.ndarray, cuts: tuple[int, ...], where: np.ndarray) -> pa.Array:
+    """Write some numbers in groups, parted at `cuts`."""
+    texts = _text(values)
+    groups = [
+        pc.utf8_slice_codeunits(texts, start, stop)
+        for start, stop in zip((0, *cuts), (*cuts, None), strict=True)
+    ]
+    return pc.if_else(pa.array(where), _words(*groups), texts)
+
+
+def _others(world: World, subjects: _Subjects, generator: Stream) -> tuple[np.ndarray, np.ndarray]:
     """An adult whom each note may name: the partner at home, or anybody; and whether it is the partner."""
     course, stays = world.course, world.residences
+    person, household = subjects.person, subjects.household
     lead, partner = course.households.lead[household], course.households.partner[household]
     at_home = np.where(person == lead, partner, lead)
     adults = np.flatnonzero(stays.role != CHILD)
@@ -577,9 +613,9 @@ def _others(
     return np.where(is_partner, at_home, anybody), is_partner
 
 
-def _children(world: World, household: np.ndarray, day: Days, generator: Stream) -> np.ndarray:
-    """A child of each household, born by `day`; -1 if the one that is drawn is not, or if there is none."""
-    people = world.course.people
+def _children(world: World, subjects: _Subjects, generator: Stream) -> np.ndarray:
+    """A child of each household, born by the note's day; -1 if the one that is drawn is not, or if there is none."""
+    people, household = world.course.people, subjects.household
     children = np.flatnonzero(people.role == CHILD)
     if not len(children):
         return np.full(len(household), -1)
@@ -589,11 +625,13 @@ def _children(world: World, household: np.ndarray, day: Days, generator: Stream)
     count = np.searchsorted(owner, household, side="right") - first
     place = first + np.floor(generator.random(len(household)) * count).astype(np.int64)
     child = children[np.minimum(place, len(children) - 1)]
-    return np.where((count > 0) & (people.date_of_birth[child] <= day), child, -1)
+    return np.where((count > 0) & (people.date_of_birth[child] <= subjects.day), child, -1)
 
 
-def _relations(grammar: Grammar, female: np.ndarray, is_partner: np.ndarray, generator: Stream) -> np.ndarray:
+def _relations(grammar: Grammar, female: np.ndarray, is_partner: np.ndarray, generator: Stream) -> pa.Array:
     """What the other is to the subject."""
-    words = [grammar.words[name].to_numpy(zero_copy_only=False).astype(str) for name in _RELATIONS]
-    woman, man = (pool[generator.integers(0, len(pool), len(female))] for pool in words)
-    return np.where(is_partner, "partner", np.where(female, woman, man))
+    woman, man = (
+        pool.take(pa.array(generator.integers(0, len(pool), len(female))))
+        for pool in (grammar.words[name] for name in _RELATIONS)
+    )
+    return pc.if_else(pa.array(is_partner), "partner", pc.if_else(pa.array(female), woman, man))
