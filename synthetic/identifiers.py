@@ -5,6 +5,8 @@ NHS numbers are in the 999 range, which the NHS keeps for test data, so that non
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from synthetic.streams import Stream
@@ -45,18 +47,24 @@ def nhs_numbers(count: int, generator: np.random.Generator) -> np.ndarray:
     909,090 in all.
     """
     block, blocks = _block(generator)
-    body = np.arange(_NHS_TEST_RANGE, _NHS_TEST_RANGE + 1_000_000)
-    places = (body[:, None] // 10 ** np.arange(8, -1, -1)) % 10
-    check = 11 - (places @ _NHS_WEIGHTS) % 11
-    check = np.where(check == 11, 0, check)
-    valid = np.flatnonzero(check != 10)[block::blocks]
+    valid = _test_numbers()[block::blocks]
     if count > len(valid):
         raise ValueError(
             f"{count:,} NHS numbers: the test range holds {len(valid):,} for each of {blocks} blocks; make a "
             "smaller county"
         )
     chosen = valid[generator.permutation(len(valid))[:count]]
-    return digits(body[chosen] * 10 + check[chosen], 10)
+    return digits(chosen, 10)
+
+
+@cache
+def _test_numbers() -> np.ndarray:
+    """Every NHS number of the test range."""
+    body = np.arange(_NHS_TEST_RANGE, _NHS_TEST_RANGE + 1_000_000)
+    places = (body[:, None] // 10 ** np.arange(8, -1, -1)) % 10
+    check = 11 - (places @ _NHS_WEIGHTS) % 11
+    check = np.where(check == 11, 0, check)
+    return (body * 10 + check)[check != 10]
 
 
 def phones(count: int, generator: np.random.Generator) -> np.ndarray:

@@ -102,12 +102,15 @@ def read_names(path: Path = NAMES_FILE) -> NameMaterial:
                 listed = [name for name in _forenames(rules["providers"], sex, known) if name not in first]
                 forenames[origin, sex, -1] = _zipf_weighted(first + listed, _FORENAMES)
     shorten = NickNamer()
+    by_origin: dict[str, dict[str, None]] = {origin: {} for origin in origins}
     for (origin, _, _), table in forenames.items():
-        for name in table.names.tolist():
-            if not variants.get(name):
-                english = shorten if origin == BRITISH else None
-                usual = max(known, key=lambda of: known[of].get(name, 0.0))
-                variants[name] = _variants(name, origins[origin], english, known[usual])
+        by_origin[origin].update(dict.fromkeys(table.names.tolist()))
+    for origin, names in by_origin.items():
+        english = shorten if origin == BRITISH else None
+        for name in names:
+            usual = known[_sex_of(name, known)]
+            if found := _variants(name, origins[origin], english, usual):
+                variants.setdefault(name, found)
     return NameMaterial(
         origins=tuple(origins),
         shares={origin: rules["share"] for origin, rules in origins.items()},
@@ -115,7 +118,7 @@ def read_names(path: Path = NAMES_FILE) -> NameMaterial:
         forenames=forenames,
         surnames=surnames,
         rules={origin: _rules(rules) for origin, rules in origins.items()},
-        variants={name: others for name, others in sorted(variants.items()) if others},
+        variants=dict(sorted(variants.items())),
         particles=tuple(
             sorted(
                 {word for rules in origins.values() for word in rules.get("particles", {}).get("words", [])}
