@@ -1,6 +1,7 @@
 """One month of all feeds of a county of 60,000 households: registered, parsed, typed, checked, quarantined.
 
-Great Expectations' share is the time inside the checks, data frames and all, and its import once in a night.
+The month is each feed's first four weeks, in which the large feeds send full files. Great Expectations' share is
+the time inside the checks, data frames and all, and its import once in a night.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from expectations.suites import great_expectations
 from stores.home import Home
 
 HOUSEHOLDS = 60_000
-MONTHS = 1
+MONTHS = 3
+DAYS_LOADED = 28
 NIGHT = date(2026, 10, 6)
 LIMIT_SECONDS = 60
 
@@ -37,13 +39,13 @@ def measure() -> dict[str, Any]:
         county = ["county", "make", "--households", str(households), "--months", str(MONTHS)]
         for command in (["keys", "init"], county):
             subprocess.run([doorstep, *command], env=environment, check=True, stdout=subprocess.DEVNULL)
-        return {"households": households, "months": MONTHS, **_load(Home(Path(folder)))}
+        return {"households": households, "months": 1, **_load(Home(Path(folder)))}
 
 
 def _load(home: Home) -> dict[str, Any]:
     checks = _Stopwatch()
     zone = CouncilZone.open(home)
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     checks.timed(great_expectations)()
     gx_import = checks.seconds
     register_deliveries(zone, NIGHT)
@@ -60,6 +62,7 @@ def _load(home: Home) -> dict[str, Any]:
         "rows": sum(feed["rows"] for feed in feeds.values()),
         "seconds": round(seconds, 1),
         "limit_seconds": LIMIT_SECONDS,
+        "processor_seconds": round(time.process_time() - processor, 1),
         "register_seconds": round(registered - started - gx_import, 1),
         "gx_import_seconds": round(gx_import, 1),
         "gx_seconds": round(checks.seconds, 1),
@@ -70,7 +73,11 @@ def _load(home: Home) -> dict[str, Any]:
 
 def _feed(zone: CouncilZone, feed: str, checks: _Stopwatch) -> dict[str, Any]:
     before, started = checks.seconds, time.perf_counter()
-    report = loading.load_deliveries(zone, feed, [each.delivery_id for each in deliveries(zone, feed)])
+    found = deliveries(zone, feed)
+    last = min((each.received_date for each in found), default=NIGHT) + timedelta(days=DAYS_LOADED)
+    report = loading.load_deliveries(
+        zone, feed, [each.delivery_id for each in found if each.received_date < last]
+    )
     return {
         "deliveries": report.loaded,
         "rows": report.rows_in,
