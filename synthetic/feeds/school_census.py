@@ -30,6 +30,8 @@ ALWAYS_FULL = True
 
 PERSISTENT_SHARE = 0.10
 """A pupil who misses this share of the sessions is persistently absent (DfE)."""
+SPELL_SHARE = 0.4
+"""A spell of absence that covers this share of a term makes the pupil persistently absent in it (assumed)."""
 _INDEPENDENT = 0.02, 0.10  # of pupils; of those in homes that their families own and who are not poor
 _YEAR_GROUPS = np.array(["R", *(str(group) for group in range(1, 12))])
 _SECONDARY = 7
@@ -176,14 +178,14 @@ def _roll(
 
 
 def _persistent(world: World, who: np.ndarray, roll: _Roll, terms: list[Census]) -> np.ndarray:
-    """True where the pupil's spell of absence covers at least half of the term before the census."""
+    """True where the pupil's spell of absence covers enough of the term before the census."""
     spells = world.course.absence
     absent = np.zeros(len(roll.entry), dtype=bool)
     for number, term in enumerate(terms):
         overlap = np.minimum(spells.end.astype(np.int64), term.term_end) - np.maximum(
             spells.start, term.term_start
         )
-        away = spells.person[overlap >= (term.term_end - term.term_start) / 2]
+        away = spells.person[overlap >= SPELL_SHARE * (term.term_end - term.term_start)]
         rows = np.flatnonzero(roll.census == number)
         absent[rows] = np.isin(who[roll.entry[rows]], away)
     return absent

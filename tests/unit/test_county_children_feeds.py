@@ -383,8 +383,9 @@ def test_the_pupils_who_miss_a_tenth_of_the_sessions_are_those_in_a_spell_of_abs
     persistent = (possible > 0) & (missed >= 0.1 * possible)
     spells = world.course.absence
     start, end = days(np.array(["2024-09-03", "2024-12-19"]))
-    half = np.minimum(spells.end, end).astype(np.int64) - np.maximum(spells.start, start) >= (end - start) / 2
-    truly = np.isin(people_of(roll)[spring][first], spells.person[half]) & (possible > 0)
+    covered = np.minimum(spells.end, end).astype(np.int64) - np.maximum(spells.start, start)
+    away = spells.person[covered >= school_census.SPELL_SHARE * (end - start)]
+    truly = np.isin(people_of(roll)[spring][first], away) & (possible > 0)
     assert truly.sum() > 30
     assert (persistent == truly).mean() > 0.99
 
