@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -13,9 +14,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from stores.home import Home
+from synthetic.county import make_county
 from synthetic.dates import add_months, day_number, month_starts
 from synthetic.feeds import case_notes
 from synthetic.feeds.deliveries import TableRecords
@@ -329,6 +333,28 @@ def test_the_same_world_has_the_same_notes(world: World, notes: TableRecords) ->
     assert again.columns["note/text"].equals(notes.columns["note/text"])
     assert again.labels is not None
     assert again.labels.equals(notes.labels)
+
+
+def test_labels_point_into_the_notes_of_the_files_and_no_others(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    make_county(home, households=300, months=3, block_households=150)
+    sent: dict[str, str] = {}
+    for path in home.feed_inbox("case_notes").rglob("*.jsonl"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            note = json.loads(line)["note"]
+            sent[note["reference"]] = note["text"]
+    labels = pq.read_table(home.truth / "case_notes_labels.parquet").to_pylist()
+    assert {label["key"] for label in labels} <= set(sent)
+    numbers = [
+        sent[label["key"]][label["start"] : label["end"]]
+        for label in labels
+        if label["kind"] in ("phone", "nino")
+    ]
+    in_files = sorted(
+        found for text in sent.values() for form in (NINO, MOBILE) for found in form.findall(text)
+    )
+    assert sorted(numbers) == in_files
+    assert len(in_files) > 20
 
 
 def test_a_county_without_notes_has_none() -> None:
