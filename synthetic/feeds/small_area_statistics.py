@@ -1,9 +1,8 @@
 """Indices of deprivation by small area, as open data: a full file each year, and no people.
 
 Counted from the county itself, so that areas with many renters and arrears are the deprived ones. Published:
-deciles of the index are national and rank from the most deprived. Assumed: weights of the domains (income and
-employment half of the index, as in England), noise from what the index measures and the county does not,
-national quantiles of the score (median 17.8, log SD 0.65).
+deciles of the index are national and rank from the most deprived. Assumed: weights (`_WEIGHTS`), noise from
+what the index measures and the county does not, national quantiles of the score (median 17.8, log SD 0.65).
 """
 
 from __future__ import annotations
@@ -23,6 +22,8 @@ WHOLE = True
 _MEDIAN_SCORE, _LOG_SD = 17.8, 0.65
 _DECILE_QUANTILES = np.array([1.2816, 0.8416, 0.5244, 0.2533, 0.0, -0.2533, -0.5244, -0.8416, -1.2816])
 """Standard normal quantiles between the deciles, from the most deprived."""
+_WEIGHTS = (0.35, 0.25, 0.45, 0.45, 0.35)
+"""Of low income, being out of work, renting, arrears, and what the county does not know."""
 _LOOKED_BACK_DAYS = 3 * 365
 _WORKING_AGES = (18, 66)
 
@@ -101,13 +102,9 @@ def _edition(
     over_lha = properties.weekly_rent[: properties.homes] > properties.lha_weekly[: properties.homes]
     dear = share(over_lha & (tenure == PRIVATE), of_home)
     housing = np.clip(16 + 40 * (dear - 0.1) + 12 * (private - 0.19) + 4 * barriers, 0, 100)
-    deprived = (
-        0.45 * _standard(income)
-        + 0.3 * _standard(employment)
-        + 0.35 * _standard(social + arrears)
-        + 0.35 * unmeasured
-    )
-    deprived = deprived / np.sqrt(0.9 + 0.35**2)
+    domains = np.stack([income, employment, private + social, arrears])
+    domains = np.stack([*map(_standard, domains), unmeasured])
+    deprived = _standard(np.array(_WEIGHTS) @ domains)
     score = np.clip(_MEDIAN_SCORE * np.exp(_LOG_SD * deprived), 0.5, 95)
     decile = 1 + np.searchsorted(-_DECILE_QUANTILES, -deprived)
     year = np.full(count, as_text(np.array([day + 1], dtype=np.int32))[0][:4])

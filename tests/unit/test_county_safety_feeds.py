@@ -179,6 +179,7 @@ def test_deprived_areas_are_those_of_renters_and_arrears(world: World, areas: Ta
     arrears = world.course.arrears
     spell = world.spell_at(arrears.household, world.course.month_starts[np.minimum(arrears.start, 53)])
     owing = np.bincount(area[world.course.spells.property[spell[spell >= 0]]], minlength=len(code))
+    owing = owing / np.bincount(area[:homes])
     newest = areas.columns["Year"] == "2025"
     score = areas.columns["Index of Multiple Deprivation (IMD) Score"][newest].astype(float)
     assert np.corrcoef(np.log(score), rented)[0, 1] > 0.3
