@@ -50,8 +50,10 @@ Digests = npt.NDArray[np.uint64]
 
 TOKEN_FIELDS: Mapping[str, tuple[str, ...]] = {
     "full_name": ("name_in_any_order",),
+    "middle_full_name": ("middle_name_in_any_order",),
     "nino": ("nino",),
     "nhs_number": ("nhs_number",),
+    "upn": ("upn",),
     "phone": ("phone",),
     "email": ("email",),
     "partner_reference": ("partner_person_reference",),
@@ -67,6 +69,7 @@ TOKEN_FIELDS: Mapping[str, tuple[str, ...]] = {
     "forwarding_postcode": ("forwarding_postcode",),
     "initial_uprn": ("forename_start_1", "uprn"),
     "bare_initial_uprn": ("forename_bare_initial", "uprn"),
+    "middle_uprn": ("middle_name", "uprn"),
     "initial_forwarding_uprn": ("forename_start_1", "forwarding_uprn"),
     "name_starts": ("forename_start_3", "surname_start_4"),
     "name_starts_birth_year": ("forename_start_2", "surname_start_2", "birth_year"),
@@ -89,17 +92,27 @@ SHARED_FIELD_KEYS: Mapping[str, str] = {
     "forwarding_uprn": "uprn",
     "forwarding_postcode": "postcode",
     "forename_bare_initial": "forename_start_1",
+    "middle_name": "forename",
 }
 SHARED_TOKEN_KEYS: Mapping[str, str] = {
     "forwarding_uprn": "uprn",
     "forwarding_postcode": "postcode",
     "initial_forwarding_uprn": "initial_uprn",
     "bare_initial_uprn": "initial_uprn",
+    "middle_full_name": "full_name",
+    "middle_uprn": "forename_uprn",
     "surname_forwarding_uprn": "surname_uprn",
     "surname_forwarding_postcode": "surname_postcode",
 }
-"""Made with another's key, so that the home somebody leaves for meets the home they arrive at, and a name cut
-to its initial meets the whole name."""
+"""Made with another's key, so that the home somebody leaves for meets the home they arrive at, a name cut to its
+initial meets the whole name, and a middle name meets the forename that somebody goes by."""
+
+MINOR = b"minor at "
+"""Set before the home of a child: parent and child share surname, home and often an initial, and the records of
+adults that hold no date of birth (council tax, electors) would take one for the other. So children's homes meet
+only children's homes, until they are grown up."""
+
+HOME_FIELDS = ("uprn", "postcode")
 
 
 @dataclass(frozen=True)
@@ -137,17 +150,28 @@ class DigestedField:
     present: npt.NDArray[np.bool_]
 
 
-def encode_link_keys(identities: pa.Table, roots: KeyProvider, epoch: int, *, feed: str = "") -> pa.Table:
+def encode_link_keys(
+    identities: pa.Table,
+    roots: KeyProvider,
+    epoch: int,
+    *,
+    feed: str = "",
+    minors: npt.NDArray[np.bool_] | None = None,
+) -> pa.Table:
     """Return one `LINK_KEY_SCHEMA` row per row of `identities`, in the same order.
 
     `identities` holds `record_ref` and any of the identity columns as partners wrote them: they are
     standardised here. `feed` scopes the partner's own person reference: the same number in two systems is two
-    people. Raises `KeyUnavailableError` if the linkage root cannot be had.
+    people. `minors` marks the records of children (none if not given). Raises `KeyUnavailableError` if the
+    linkage root cannot be had.
     """
     keys = EpochKeys(roots.root("linkage"), epoch)
     fields = _fields(standardise_identities(identities), feed)
+    if minors is not None and minors.any():
+        fields |= {name: _set_apart(fields[name], minors) for name in HOME_FIELDS}
     digested = {name: _digested(field, keys.key("field", _key_name(name))) for name, field in fields.items()}
-    digested["name_in_any_order"] = _name_in_any_order(fields, keys)
+    digested["name_in_any_order"] = _name_in_any_order(fields["forename"], fields["surname"], keys)
+    digested["middle_name_in_any_order"] = _name_in_any_order(fields["middle_name"], fields["surname"], keys)
     words, has_name = _name_filters(fields["forename"], fields["surname"], keys)
     columns: list[pa.Array | pa.ChunkedArray] = [
         identities["record_ref"].cast(pa.string()),
@@ -178,8 +202,10 @@ def _key_name(field: str) -> str:
 
 
 def _fields(standard: pa.Table, feed: str) -> dict[str, Field]:
-    texts = [name for name in standard.column_names if name not in {"date_of_birth", "middle_name"}]
+    texts = [name for name in standard.column_names if name != "date_of_birth"]
     fields = {name: _text_field(standard[name]) for name in texts}
+    middle = fields["middle_name"]
+    fields["middle_name"] = middle.changed([value.split(b" ")[0] for value in middle.values])
     reference = fields["partner_person_reference"]
     (scope,) = _length_prefixed([feed.encode()])
     fields["partner_person_reference"] = reference.changed([scope + value for value in reference.values])
@@ -192,6 +218,12 @@ def _fields(standard: pa.Table, feed: str) -> dict[str, Field]:
     bare = [value if len(value) == 1 else b"" for value in forename.values]
     fields["forename_bare_initial"] = forename.changed(bare)
     return fields | _birth_fields(standard["date_of_birth"])
+
+
+def _set_apart(field: Field, minors: npt.NDArray[np.bool_]) -> Field:
+    """The same values, those of `minors` with `MINOR` before them."""
+    codes = np.where(minors & (field.codes != NO_VALUE), field.codes + len(field.values), field.codes)
+    return Field(codes, [*field.values, *(MINOR + value for value in field.values)])
 
 
 def _text_field(column: pa.Array | pa.ChunkedArray) -> Field:
@@ -217,9 +249,9 @@ def _birth_fields(dates: pa.Array | pa.ChunkedArray) -> dict[str, Field]:
     }
 
 
-def _name_in_any_order(fields: Mapping[str, Field], keys: EpochKeys) -> DigestedField:
+def _name_in_any_order(one: Field, other: Field, keys: EpochKeys) -> DigestedField:
     # Some records have the two names swapped, so both are hashed alike and put in one order.
-    first, second = (_digested(fields[name], keys.key("field", "name")) for name in ("forename", "surname"))
+    first, second = (_digested(field, keys.key("field", "name")) for field in (one, other))
     swapped = first.digests[:, :1] > second.digests[:, :1]
     lower = np.where(swapped, second.digests, first.digests)
     upper = np.where(swapped, first.digests, second.digests)

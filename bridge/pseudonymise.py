@@ -14,6 +14,8 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -38,6 +40,9 @@ from stores.files import written_atomically
 from stores.keys import derive_key
 
 SIV_KEY_BYTES = 64
+
+ADULT_DAYS = round(18 * 365.25)
+NEVER_BORN = -(2**31)
 
 CHECKED_DELIVERIES = """
 select delivery_id, delivery_date, received_date, kind
@@ -147,7 +152,8 @@ def _pseudonymised(
             rows.num_rows,
         )
         people = identities(table, rows, references, forwarding)
-        link_keys = encode_link_keys(people, zone.keys, epoch, feed=contract.feed)
+        minors = _minors(people, rows, batch)
+        link_keys = encode_link_keys(people, zone.keys, epoch, feed=contract.feed, minors=minors)
         arrivals = _newest_identities(contract, table, rows, people, batch)
     return _Pseudonymised(
         table=table,
@@ -156,6 +162,14 @@ def _pseudonymised(
         arrivals=arrivals,
         offsets=_offsets(rows["delivery_id"], batch),
     )
+
+
+def _minors(people: pa.Table, rows: pa.Table, batch: Sequence[_Delivery]) -> npt.NDArray[np.bool_]:
+    """Return which records are of children at the date of their delivery; no date of birth, no child."""
+    born = pc.fill_null(people["date_of_birth"].cast(pa.int32()), NEVER_BORN).to_numpy()
+    ids = pa.array([delivery.delivery_id for delivery in batch], pa.string())
+    days = np.array([delivery.delivery_date for delivery in batch], dtype="datetime64[D]").astype(np.int64)
+    return days[pc.index_in(rows["delivery_id"], value_set=ids).to_numpy()] - born < ADULT_DAYS
 
 
 def _checked_rows(ledger: duckdb.DuckDBPyConnection, table: Table, batch: Sequence[_Delivery]) -> pa.Table:

@@ -127,6 +127,7 @@ NOT_DIGIT = re.compile(r"\D+")
 
 # Without the prefixes never issued, nor TN, which partners use for temporary numbers (HMRC, NIM39110).
 NINO = re.compile(r"(?!BG|GB|KN|NK|NT|TN|ZZ)([A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]\d{6})[A-D]?")
+UPN = re.compile(r"[A-Z]\d{11}[A-Z0-9]")
 UK_POSTCODE = re.compile(r"[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 YEAR_FIRST = re.compile(r"(\d{4})[-/]?(\d{2})[-/]?(\d{2})")
@@ -213,6 +214,12 @@ def nino(text: str) -> str | None:
     """The eight characters that identify (the suffix is often lost); None if temporary or malformed."""
     match = NINO.fullmatch(NOT_ALPHANUMERIC.sub("", text.upper()))
     return match[1] if match else None
+
+
+def upn(text: str) -> str | None:
+    """Return a unique pupil number (DfE: a letter, eleven digits, a digit or letter), or None."""
+    pupil = NOT_ALPHANUMERIC.sub("", text.upper())
+    return pupil if UPN.fullmatch(pupil) else None
 
 
 def nhs_number(text: str) -> str | None:
@@ -316,6 +323,7 @@ def standardise_identities(identities: pa.Table) -> pa.Table:
 COLUMN_STANDARDS: dict[str, Callable[[str], str | None]] = {
     "nino": nino,
     "nhs_number": nhs_number,
+    "upn": upn,
     "phone": phone,
     "email": email,
     "partner_person_reference": reference,

@@ -20,8 +20,10 @@ FILTER_COLUMNS = tuple(f"name_filter_{word:02d}" for word in range(FILTER_WORDS)
 
 COMPARED_TOKENS = (
     "full_name",
+    "middle_full_name",
     "nino",
     "nhs_number",
+    "upn",
     "phone",
     "email",
     "partner_reference",
@@ -37,6 +39,7 @@ COMPARED_TOKENS = (
     "forwarding_postcode",
     "initial_uprn",
     "bare_initial_uprn",
+    "middle_uprn",
     "initial_forwarding_uprn",
 )
 """Tokens that a comparison reads. None stands for a forename or a surname alone: its frequency would tell

@@ -9,6 +9,7 @@ from splink.internals.blocking_rule_library import CustomRule
 SHARED_TOKENS: tuple[tuple[str, ...], ...] = (
     ("nino_token",),
     ("nhs_number_token",),
+    ("upn_token",),
     ("partner_reference_token", "feed"),
     ("full_name_birth_year_month_token",),
     ("surname_birth_date_token",),

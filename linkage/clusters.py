@@ -19,7 +19,7 @@ import pyarrow as pa
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-EXCLUSIVE_TOKENS = ("nino_token", "nhs_number_token")
+EXCLUSIVE_TOKENS = ("nino_token", "nhs_number_token", "upn_token")
 """A person has one of each. Two different ones in a cluster are a contradiction."""
 
 BIRTH_TOKENS = (

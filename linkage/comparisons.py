@@ -26,9 +26,15 @@ strangers."""
 # pairs
 # there whose forenames differ, those with a bare initial were one person in 96 of 100 counted on the
 # synthetic county,
-# those with two whole forenames in 60 of 100.
+# those with two whole forenames in 60 of 100, those with another initial in 18 of 100.
 MATCHES_WITH_BARE_INITIAL = 0.08
 MATCHES_WITH_ANOTHER_FORENAME = 0.008
+MATCHES_WITH_ANOTHER_INITIAL = 0.005
+
+# Set in review: one person in fifty goes by a middle name in some system. Where homes agree as well, most such
+# pairs are one person; sons who bear their father's name are kept apart by what their partners hold of both.
+MATCHES_BY_MIDDLE_NAME = 0.02
+MATCHES_BY_MIDDLE_NAME_AT_HOME = 0.15
 
 
 def comparison_columns(source: str, columns: Sequence[str] = ()) -> str:
@@ -49,6 +55,7 @@ def link_key_comparisons() -> list[ComparisonCreator]:
         birth_date_comparison(),
         token_comparison("nino"),
         token_comparison("nhs_number"),
+        token_comparison("upn"),
         token_comparison("phone"),
         partner_reference_comparison(),
         home_comparison(),
@@ -67,6 +74,11 @@ def name_comparison() -> ComparisonCreator:
         "Name",
         cll.NullLevel("name_filter"),
         cll.ExactMatchLevel("full_name_token", term_frequency_adjustments=True),
+        level(
+            _either("middle_full_name", "full_name"),
+            "one's middle name is the other's forename",
+            m_probability=MATCHES_BY_MIDDLE_NAME,
+        ),
         *bands,
     )
 
@@ -111,6 +123,11 @@ def home_comparison() -> ComparisonCreator:
         ),
         level("forename_uprn_token_l = forename_uprn_token_r", "same property and forename"),
         level(
+            _either("middle_uprn", "forename_uprn"),
+            "same property, one's middle name is the other's forename",
+            m_probability=MATCHES_BY_MIDDLE_NAME_AT_HOME,
+        ),
+        level(
             _either("bare_initial_uprn", "initial_uprn"),
             "same property, one forename is the other's initial",
             m_probability=MATCHES_WITH_BARE_INITIAL,
@@ -120,7 +137,7 @@ def home_comparison() -> ComparisonCreator:
             "same property and initial",
             m_probability=MATCHES_WITH_ANOTHER_FORENAME,
         ),
-        level("uprn_token_l = uprn_token_r", "same property"),
+        level("uprn_token_l = uprn_token_r", "same property", m_probability=MATCHES_WITH_ANOTHER_INITIAL),
         level(_either("initial_forwarding_uprn", "initial_uprn"), "forwarding property, same initial"),
         level(_either("forwarding_uprn", "uprn"), "forwarding property"),
         level(_either("forwarding_postcode", "postcode"), "forwarding postcode"),

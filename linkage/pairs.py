@@ -24,6 +24,7 @@ IDENTIFYING_TOKENS = (
     "partner_reference_token",
     "nino_token",
     "nhs_number_token",
+    "upn_token",
     "full_name_birth_year_month_token",
     "surname_uprn_token",
 )
@@ -35,6 +36,7 @@ TWIN_NAME_DISTANCE = 0.27
 SAME_NUMBER = """
     coalesce(l.nino_token = r.nino_token, false)
     or coalesce(l.nhs_number_token = r.nhs_number_token, false)
+    or coalesce(l.upn_token = r.upn_token, false)
     or coalesce(l.feed = r.feed and l.partner_reference_token = r.partner_reference_token, false)
 """
 

@@ -39,6 +39,7 @@ SMALLEST_PROBABILITIES = {"m_probability": 1e-3, "u_probability": 1e-6}
 SURE_MATCHES = (
     ("nino_token",),
     ("nhs_number_token",),
+    ("upn_token",),
     ("partner_reference_token", "feed"),
     ("full_name_token", "birth_date_token"),
 )

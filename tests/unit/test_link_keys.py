@@ -41,13 +41,18 @@ PERSON = {
 
 
 def encode(
-    *people: dict[str, Any], epoch: int = FIRST_EPOCH, council: str = "one", feed: str = "housing"
+    *people: dict[str, Any],
+    epoch: int = FIRST_EPOCH,
+    council: str = "one",
+    feed: str = "housing",
+    minors: list[bool] | None = None,
 ) -> pa.Table:
     rows = [{"record_ref": f"r{number}", **person} for number, person in enumerate(people)]
     columns = {
         name: [row.get(name) for row in rows] for name in dict.fromkeys(key for row in rows for key in row)
     }
-    return encode_link_keys(pa.table(columns), FixedKeys(council), epoch, feed=feed)
+    marked = None if minors is None else np.array(minors)
+    return encode_link_keys(pa.table(columns), FixedKeys(council), epoch, feed=feed, minors=marked)
 
 
 def filters(link_keys: pa.Table) -> np.ndarray:
@@ -87,6 +92,9 @@ def test_two_spellings_of_one_identity_give_the_same_keys() -> None:
     assert distance(link_keys) == 0
     assert {column.removesuffix("_token") for column in TOKEN_COLUMNS} - shared_tokens(link_keys) == {
         "nhs_number",
+        "middle_full_name",
+        "middle_uprn",
+        "upn",
         "phone",
         "email",
         "forwarding_uprn",
@@ -224,8 +232,32 @@ def test_link_keys_of_a_known_identity_do_not_change_between_versions() -> None:
     link_keys = encode(PERSON)
     digest = hashlib.sha256()
     for column in (*FILTER_COLUMNS, *TOKEN_COLUMNS):
-        digest.update(repr(link_keys[column][0].as_py()).encode())
+        # A token that came later than the vector, and that this person has not, changes nothing.
+        if column not in {"upn_token", "middle_full_name_token", "middle_uprn_token"}:
+            digest.update(repr(link_keys[column][0].as_py()).encode())
     assert digest.hexdigest()[:32] == KNOWN_VECTOR
+
+
+def test_a_child_shares_a_home_with_other_records_of_children_and_with_no_adult() -> None:
+    parent, child = PERSON | {"nino": None}, PERSON | {"date_of_birth": None, "nino": None}
+    link_keys = encode(parent, child, child, minors=[False, True, True])
+    homes = {"uprn", "postcode", "initial_uprn", "surname_uprn", "forename_uprn", "surname_postcode"}
+    assert shared_tokens(link_keys) & homes == set()
+    assert shared_tokens(link_keys, 1, 2) >= homes
+    assert shared_tokens(link_keys) >= {"full_name", "outward_code"}
+
+
+def test_a_middle_name_meets_the_forename_that_somebody_goes_by() -> None:
+    whole = {"forename": "Sophie", "middle_name": "Eleanor Ann", "surname": "Fraser", "uprn": "1001"}
+    link_keys = encode(whole, {"forename": "Eleanor", "surname": "Fraser", "uprn": "1001"})
+    for middle, name in (("middle_full_name_token", "full_name_token"), ("middle_uprn_token", None)):
+        assert link_keys[middle][0].as_py() == link_keys[name or "forename_uprn_token"][1].as_py()
+
+
+def test_a_unique_pupil_number_meets_itself_however_it_is_written() -> None:
+    pupil = {"surname": "Uglow", "upn": "Z123456789012"}
+    assert shared_tokens(encode(pupil, {"surname": "Other", "upn": "z1234 56789012"})) >= {"upn"}
+    assert "upn" not in shared_tokens(encode(pupil | {"upn": "123"}, pupil | {"upn": "123"}))
 
 
 def test_attributes_get_tokens_of_their_own() -> None:
