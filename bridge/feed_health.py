@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from bridge.ledger import DUPLICATE, Delivery, read_deliveries, reading
+from bridge.ledger import DUPLICATE, REFUSED, Delivery, read_deliveries, reading
 from bridge.profiles import TableProfile, read_profiles
 from bridge.zone import CouncilZone
 
@@ -103,9 +103,10 @@ def code_shift(found: DeliveryHealth, before: Sequence[DeliveryHealth], column: 
 
 
 def deliveries_before(history: Sequence[DeliveryHealth], position: int) -> list[DeliveryHealth]:
-    """Return the deliveries of the same kind before the one at `position`, at most `DELIVERIES_COMPARED`."""
+    """Return the accepted deliveries of the same kind before the one at `position`, at most `DELIVERIES_COMPARED`."""
     kind = history[position].delivery.kind
-    return [each for each in history[:position] if each.delivery.kind == kind][-DELIVERIES_COMPARED:]
+    accepted = [each for each in history[:position] if each.delivery.state != REFUSED]
+    return [each for each in accepted if each.delivery.kind == kind][-DELIVERIES_COMPARED:]
 
 
 def _drift(found: DeliveryHealth, earlier: Sequence[DeliveryHealth]) -> Iterator[Drift]:

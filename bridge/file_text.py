@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,15 @@ def utf8_text(path: Path, encoding: str) -> bytes:
     if not content.isascii() and codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
         content = content.decode(encoding).encode()
     return content.removeprefix(codecs.BOM_UTF8)
+
+
+def utf8_pieces(path: Path, encoding: str) -> Iterator[bytes]:
+    """Yield the text of a file as UTF-8, a megabyte at a time."""
+    is_utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    with path.open("rb") as handle:
+        while piece := handle.read(PIECE_BYTES):
+            yield piece if is_utf8 else decoder.decode(piece).encode()
 
 
 def lines_of(text: bytes) -> Lines:

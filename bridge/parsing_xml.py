@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bridge.file_text import utf8_text
+from bridge.file_text import utf8_pieces, utf8_text
 from bridge.hostile_files import FirstLook, RefusedFileError
 from bridge.parsed_file import ParsedFile, missing_in_all, text_schema, unheld_columns
 from bridge.poisoned_rows import without_poisoned_rows
@@ -44,12 +44,12 @@ def parse_xml(
     attribute (`Applicant/@id`). An element that is repeated is joined with ";". Raises `RefusedFileError`.
     """
     # By the contract's encoding, whatever the file says of itself: that is what the first look checked.
-    text = utf8_text(path, tables[0].format.encoding)
+    encoding = tables[0].format.encoding
     try:
-        check_well_formed(text)
-        document = take_apart(text)
+        check_well_formed(utf8_pieces(path, encoding))
+        document = take_apart(utf8_text(path, encoding))
     except XmlError as error:
-        raise RefusedFileError(_broken_xml(path.name, tables[0], text, error)) from None
+        raise RefusedFileError(_broken_xml(path, tables[0], error)) from None
     layouts = [_Layout.of(document, table) for table in tables]
     known = {place for layout in layouts for place in layout.places}
     return {
@@ -181,18 +181,18 @@ def _unknown(
                 yield SEPARATOR.join(path[len(row) :])
 
 
-def _broken_xml(name: str, table: Table, text: bytes, error: XmlError) -> Problem:
+def _broken_xml(path: Path, table: Table, error: XmlError) -> Problem:
     # The parser's own words may repeat the text it stumbled over.
     if error.offset is None:
         return Problem(
-            name,
+            path.name,
             f"XML that is not read: {error.reason}",
             "Have the export checked: no honest file is written so.",
             table=table.name,
         )
-    rows = text[: error.offset].count(f"</{table.row_element}>".encode())
+    rows = _whole_rows(path, table, error.offset)
     return Problem(
-        name,
+        path.name,
         f"not well-formed XML: it breaks off or goes wrong at line {error.line}, after {rows} whole "
         f"{table.row_element} elements",
         "Send the whole file again; if it was whole, have the export checked.",
@@ -200,6 +200,19 @@ def _broken_xml(name: str, table: Table, text: bytes, error: XmlError) -> Proble
         rows=(rows + 1,),
         row_count=1,
     )
+
+
+def _whole_rows(path: Path, table: Table, end: int) -> int:
+    """Count the row elements that end before byte `end`."""
+    closing = f"</{table.row_element}>".encode()
+    rows, start, tail = 0, 0, b""
+    for piece in utf8_pieces(path, table.format.encoding):
+        rows += (tail + piece[: max(0, end - start)]).count(closing)
+        start += len(piece)
+        if start >= end:
+            break
+        tail = piece[1 - len(closing) :]
+    return rows
 
 
 def _dropped(name: str, contract: FeedContract, table: Table, places: Sequence[str]) -> Problem:

@@ -8,7 +8,7 @@ element: three to five times as fast as walking a tree, and no tree is held in m
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from xml.parsers import expat
@@ -26,7 +26,6 @@ MAXIMUM_DEPTH = 64
 # Honest formats have some hundred different elements.
 MAXIMUM_DIFFERENT_PATHS = 5_000
 JOINER = ";"
-PIECE_BYTES = 1 << 20
 
 # What is neither an element nor its text. A comment may hold anything that looks like a tag.
 _ASIDE = re.compile(rb"<!\[CDATA\[(.*?)\]\]>|<!--.*?-->|<\?.*?\?>", re.DOTALL)
@@ -42,8 +41,8 @@ class XmlError(Exception):
         self.reason, self.offset, self.line = reason, offset, line
 
 
-def check_well_formed(text: bytes) -> None:
-    """Raise `XmlError` if UTF-8 `text` is no well-formed XML, or has a DOCTYPE."""
+def check_well_formed(pieces: Iterable[bytes]) -> None:
+    """Raise `XmlError` if UTF-8 text, given in `pieces`, is no well-formed XML, or has a DOCTYPE."""
     parser = expat.ParserCreate("utf-8")
 
     def refuse_doctype(*_: object) -> None:
@@ -51,8 +50,8 @@ def check_well_formed(text: bytes) -> None:
 
     parser.StartDoctypeDeclHandler = refuse_doctype
     try:
-        for start in range(0, len(text), PIECE_BYTES):
-            parser.Parse(text[start : start + PIECE_BYTES], False)
+        for piece in pieces:
+            parser.Parse(piece, False)
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise XmlError("not well-formed", parser.ErrorByteIndex, error.lineno) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -304,3 +305,17 @@ def test_a_csv_without_an_optional_column_is_taken_with_a_remark(parse: Parse) -
     assert (found.absent_columns, found.new_columns) == (("phone",), 1)
     assert "column phone is missing; it is optional" in str(found.remarks[1])
     assert values(found, "phone") == [None]
+
+
+def test_a_large_torn_xml_file_is_refused_in_little_memory(tmp_path: Path) -> None:
+    contract = contract_of(tmp_path, "xml", "utf-8", {"children": CHILDREN})
+    path = tmp_path / "visits_20240501_full.txt"
+    child = "<Child><Ids><Id>C1</Id></Ids><Note>" + "x" * 900 + "</Note></Child>\n"
+    path.write_text("<M>" + child * 60_000 + "<Child>", encoding="utf-8")
+    tracemalloc.start()
+    with pytest.raises(RefusedFileError, match="after 60000 whole Child elements"):
+        parse_tables(path, contract, contract.tables)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert path.stat().st_size > 50 << 20
+    assert peak < 10 << 20
