@@ -15,7 +15,7 @@ import pytest
 
 from synthetic.county import make_county
 from synthetic.dates import OPEN, add_months, as_text, month_starts
-from synthetic.feeds import electoral_register, housing_benefit, housing_register
+from synthetic.feeds import electoral_register, housing_benefit, housing_register, sundry_debts
 from synthetic.feeds.deliveries import TableRecords
 from synthetic.life_course import live
 from synthetic.life_tables import BURN_IN_MONTHS
@@ -25,7 +25,7 @@ from synthetic.world import World
 
 HOUSEHOLDS, MONTHS, SEED = 3000, 18, 1
 EPOCH = date(1970, 1, 1).toordinal()
-FEEDS = ("electoral_register", "housing_benefit", "housing_register")
+FEEDS = ("electoral_register", "housing_benefit", "housing_register", "sundry_debts")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class County:
     @cached_property
     def applications(self) -> TableRecords:
         return housing_register.make_records(self.world)["applications"]
+
+    @cached_property
+    def debts(self) -> TableRecords:
+        return sundry_debts.make_records(self.world)["debts"]
 
     def living_here(self, day: int) -> np.ndarray:
         """Stays of adults on `day`."""
@@ -116,8 +120,9 @@ def test_the_same_world_gives_the_same_records(county: County) -> None:
         *housing_benefit.make_records(county.world).values(),
         *electoral_register.make_records(county.world).values(),
         *housing_register.make_records(county.world).values(),
+        *sundry_debts.make_records(county.world).values(),
     ]
-    made = [*county.benefits.values(), county.electors, county.applications]
+    made = [*county.benefits.values(), county.electors, county.applications, county.debts]
     for one, other in zip(made, again, strict=True):
         assert (one.key == other.key).all()
         for name, values in one.columns.items():
@@ -344,6 +349,60 @@ def test_a_closed_application_says_why_and_leaves_the_file_a_year_later(county: 
     still_open = np.isin(status, ["PENDING", "LIVE", "SUSPENDED"])
     assert (applications.dropped_on[still_open] == OPEN).all()
     assert (applications.dropped_on[~still_open] - applications.known_on[~still_open] <= 366).all()
+
+
+def test_every_line_of_the_debtors_ledger_is_220_characters_wide(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    files = sorted((_files(tmp_path_factory) / "council" / "inbox" / "sundry_debts").rglob("*.txt"))
+    assert files
+    for path in files:
+        lines = path.read_bytes().decode("cp1252").splitlines()
+        assert {len(line) for line in lines} == {220}
+        assert all(re.fullmatch(r" *\d+\.\d\d *", line[174:185]) for line in lines)
+
+
+def test_a_debtor_owes_about_what_people_in_debt_owe(county: County) -> None:
+    owed = []
+    for day in range(county.world.first_day, county.world.last_day, 60):
+        shown = shown_on(county.debts, day)
+        assert county.debts.person is not None
+        is_open = np.isin(shown["status"], ["O", "A"])
+        _, debtor = np.unique(county.debts.person[shown.record[is_open]], return_inverse=True)
+        owed.append(np.bincount(debtor, shown["outstanding_amount"][is_open].astype(float)).mean())
+    # Some ninety debtors, and a few of them owe most of it.
+    assert np.mean(owed) == pytest.approx(1726, rel=0.4)
+
+
+def test_debts_gather_where_income_is_low(county: County) -> None:
+    world, shown = county.world, shown_on(county.debts, county.world.last_day)
+    assert county.debts.household is not None
+    is_open = np.isin(shown["status"], ["O", "A"])
+    low = world.course.households.low_income
+    assert low[county.debts.household[shown.record[is_open]]].mean() > 2 * low.mean()
+
+
+def test_what_is_settled_owes_nothing_and_leaves_the_ledger_a_year_later(county: County) -> None:
+    debts = county.debts
+    owed = np.asarray(debts.columns["outstanding_amount"]).astype(float)
+    settled = np.isin(np.asarray(debts.columns["status"]), ["P", "W"])
+    assert settled.any()
+    assert (owed[settled] == 0).all()
+    assert (owed[~settled] > 0).all()
+    assert (owed <= np.asarray(debts.columns["original_amount"]).astype(float)).all()
+    assert (debts.dropped_on[settled] - debts.known_on[settled] == 365).all()
+    assert (debts.dropped_on[~settled] == OPEN).all()
+
+
+def test_some_debtors_have_two_accounts(county: County) -> None:
+    debts = county.debts
+    assert debts.person is not None
+    person = debts.person[debts.record]
+    pairs = {
+        (one, ref)
+        for one, ref in zip(person.tolist(), np.asarray(debts.columns["debtor_ref"]).tolist(), strict=True)
+    }
+    assert 1.0 < len(pairs) / len(np.unique(person)) < 1.05
 
 
 def _first_values(records: TableRecords, column: str) -> np.ndarray:
