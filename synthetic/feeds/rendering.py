@@ -47,15 +47,20 @@ def foot_of(table: Table, feed: str) -> bytes:
 def text_of(column: Any) -> pa.Array:
     """A column (NumPy text or numbers, or Arrow) as Arrow text; null becomes empty."""
     if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
+        column = _one_piece(column)
     if isinstance(column, pa.DictionaryArray):
         column = column.dictionary.cast(pa.string()).take(column.indices)
     if isinstance(column, pa.Array):
         return pc.fill_null(column.cast(pa.string()), "")
     values = np.asarray(column)
     if values.dtype.kind in "US":
-        return pa.array(values, type=pa.string())
+        return _one_piece(pa.array(values, type=pa.string()))
     return pa.array(values).cast(pa.string())
+
+
+def _one_piece(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Arrow makes several pieces of a NumPy array of very many texts."""
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
 def shown_columns(table: Table, columns: Mapping[str, Any]) -> list[Column]:
