@@ -53,6 +53,11 @@ def test_a_chain_between_two_national_insurance_numbers_is_cut_at_its_weakest_li
     assert clustered([(1, 2), (0, 1)], link_keys) == [0, 1, 1]
 
 
+def test_twins_at_school_stay_apart_by_their_pupil_numbers() -> None:
+    link_keys = records({"upn": "A", "birth_date": "2015-03-04"}, {"upn": "B", "birth_date": "2015-03-04"})
+    assert clustered([(0, 1)], link_keys) == [0, 1]
+
+
 def test_father_and_namesake_son_stay_apart_by_their_dates_of_birth() -> None:
     link_keys = records({"birth_date": "1961-03-04"}, {"full_name": "F H"}, {"birth_date": "1988-11-23"})
     assert clustered([(0, 1), (1, 2)], link_keys) == [0, 0, 2]
