@@ -45,11 +45,16 @@ customProperties:
 
 
 def measure() -> dict[str, Any]:
-    """Return rows a second by format (the best of three), and lxml's for the XML file beside it."""
+    """Return rows a second of processor time by format (the best of three), and lxml's for the XML file beside it."""
     with tempfile.TemporaryDirectory() as folder:
         found = {written: _rows_a_second(Path(folder), written) for written in FORMATS}
         walked = _best(_walk, Path(folder) / "measured_20240101_full.xml")
-    return {"rows": ROWS, "columns": len(COLUMNS), "rows_per_second": found, "lxml_rows_per_second": walked}
+    return {
+        "rows": ROWS,
+        "columns": len(COLUMNS),
+        "rows_per_processor_second": found,
+        "lxml_rows_per_processor_second": walked,
+    }
 
 
 def _rows_a_second(folder: Path, written: str) -> int:
@@ -62,9 +67,9 @@ def _rows_a_second(folder: Path, written: str) -> int:
 def _best(function: Any, *arguments: Any) -> int:
     seconds = []
     for _ in range(REPEATS):
-        started = time.perf_counter()
+        started = time.process_time()
         assert function(*arguments) == ROWS
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     return round(ROWS / min(seconds))
 
 
