@@ -106,6 +106,10 @@ class Situation:
     has_child: np.ndarray
     has_pupil: np.ndarray
     young_adult: np.ndarray
+    young_for_months: np.ndarray
+    """For how many months more a young head will be under 25; large where a grown child is at home."""
+    nest_leaving: np.ndarray
+    """Monthly chance that the only grown child leaves home, and with it the chance of its exclusion."""
     single_man: np.ndarray
     woman: np.ndarray
     over_allowance: np.ndarray
@@ -333,7 +337,9 @@ def _oracle_of_block(
     households = len(common)
     lasting = np.zeros(households, dtype=single)
     open_logs = route_log_effects(replace(situation, blocked_months=np.zeros_like(situation.blocked_months)))
-    for route in (SECTION_21, FAMILY_EXCLUSION, INSTITUTION, OTHER):
+    family = np.exp(open_logs[:, FAMILY_EXCLUSION] + intercepts[FAMILY_EXCLUSION]).astype(single)
+    at_home = (1 - situation.nest_leaving).astype(single)
+    for route in (SECTION_21, INSTITUTION, OTHER):
         lasting += np.exp(open_logs[:, route] + intercepts[route]).astype(single)
     arrears = _Episode.begin(
         situation.arrears_age, common + intercepts[ARREARS], ARREARS_PROFILE, ARREARS_ENDING
@@ -358,7 +364,8 @@ def _oracle_of_block(
             not_excluded *= 1 - exclusion.happens
         arrears.advance(free, start)
         abuse.advance(free, abuse_start)
-        happens = -np.expm1(-lasting * free)
+        happens = -np.expm1(-(lasting + family * (month <= situation.young_for_months)) * free)
+        family *= at_home
         happens += arrears.happens * (1 - happens)
         happens += abuse.happens * (1 - happens)
         happened += here * none_yet * happens

@@ -421,6 +421,12 @@ class _County:
             has_child=children > 0,
             has_pupil=self.pupils[active] > 0,
             young_adult=(self.grown[active] > 0) | (age < 25),
+            young_for_months=np.where(self.grown[active] > 0, 999, np.ceil((25 - age) * 12)),
+            nest_leaving=np.where(
+                (self.grown[active] == 1) & (self.grown_child[active] >= 0) & (age >= 25),
+                _LEAVING_HOME_A_YEAR / 12,
+                0.0,
+            ),
             single_man=self.single[active] & self.lead_male[active] & (age < 60),
             woman=~self.lead_male[active] | (self.partner[active] >= 0),
             over_allowance=self.over_allowance[home],

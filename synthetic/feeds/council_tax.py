@@ -27,7 +27,7 @@ ALWAYS_FULL = False
 
 _KEPT_DAYS = 3 * 365
 _MONTHLY_BILL = dict(zip("ABCDEFGH", (112, 131, 150, 168, 206, 243, 281, 337), strict=True))
-_EARLIER_DEBTS, _EARLIER_MONTHS = 0.5, 8.5
+_EARLIER_DEBTS, _EARLIER_MONTHS = 0.8, 5.6
 """Share of households in need that still owe from the year before, and how many months' bills (assumed, so that
 the mean debt is the published one)."""
 _STAGES = (
@@ -54,9 +54,11 @@ def make_records(world: World) -> dict[str, TableRecords]:
 
 
 def precursors(tables: Mapping[str, TableRecords]) -> Traces:
-    """Every recovery stage."""
+    """Every recovery stage past the first reminder, which many forget to heed, and before it is cleared."""
     records = tables["recovery_stages"]
-    return traces(records.household, records.known_on, TRACE_DAYS)
+    telling = ~np.isin(records.columns["stage_code"], ["REMINDER1", "CLEARED"])
+    household = None if records.household is None else records.household[records.record[telling]]
+    return traces(household, records.known_on[telling], TRACE_DAYS)
 
 
 def _accounts(world: World, account_ref: np.ndarray, generator: np.random.Generator) -> TableRecords:
@@ -363,10 +365,10 @@ def _need(world: World, generator: np.random.Generator) -> tuple[np.ndarray, ...
         )
     # Some pay at once when the trouble is over, most of the others by and by; the rest owe on.
     cleared = (
-        (ended < OPEN) & (ended - began > 65) & (generator.random(len(rows)) < np.where(by_duty, 0.3, 0.88))
+        (ended < OPEN) & (ended - began > 65) & (generator.random(len(rows)) < np.where(by_duty, 0.3, 0.75))
     )
-    slow = generator.random(len(rows)) < 0.7
-    later = np.where(slow, generator.integers(60, 720, len(rows)), generator.integers(0, 28, len(rows)))
+    slow = generator.random(len(rows)) < 0.85
+    later = np.where(slow, generator.integers(150, 1000, len(rows)), generator.integers(0, 28, len(rows)))
     day = (ended + later)[cleared]
     columns.append((spell[cleared], np.full(len(day), 7), day, np.zeros(len(day))))
     return tuple(np.concatenate(column) for column in zip(*columns, strict=True))
@@ -384,7 +386,7 @@ def _forgotten(world: World, generator: np.random.Generator) -> tuple[np.ndarray
     rows = np.flatnonzero(spell >= 0)
     spell, lasted = spell[rows], bills.end[rows] - bills.start[rows]
     columns = []
-    for stage, after, owed in ((0, 0, 1.5), (2, 1, 2.0), (3, 2, 3.5), (4, 3, 5.0)):
+    for stage, after, owed in ((0, 0, 1.5), (2, 1, 2.6), (3, 2, 4.0), (4, 3, 5.5)):
         month = bills.start[rows] + after
         reached = (bills.ordered[rows] if stage == 4 else lasted > after) & (month < last)
         reached = np.ones(len(rows), dtype=bool) if stage == 0 else reached.astype(bool)
@@ -393,6 +395,8 @@ def _forgotten(world: World, generator: np.random.Generator) -> tuple[np.ndarray
         columns.append((spell[reached], np.full(len(day), stage), day, np.full(len(day), owed)))
     paid = bills.end[rows] < last
     day = months[np.minimum(bills.end[rows][paid] + 1, last)] + generator.integers(0, 20, int(paid.sum()))
-    day = np.where(bills.ordered[rows][paid], day + 90, day)
+    # From the final notice on most pay in instalments: the account stays open for months.
+    by_instalments = generator.integers(30, 420, int(paid.sum()))
+    day = np.where(lasted[paid] > 1, day + by_instalments, day)
     columns.append((spell[paid], np.full(len(day), 7), day, np.zeros(len(day))))
     return tuple(np.concatenate(column) for column in zip(*columns, strict=True))

@@ -41,6 +41,8 @@ def situation(count: int = 1, **changes: object) -> Situation:
         "has_child": no,
         "has_pupil": no,
         "young_adult": no,
+        "young_for_months": never,
+        "nest_leaving": np.zeros(count),
         "single_man": no,
         "woman": ~no,
         "over_allowance": no,
@@ -251,3 +253,67 @@ def test_no_duty_is_expected_while_one_is_running() -> None:
 )
 def test_effects_are_those_of_the_design(change: dict[str, np.ndarray], effect: float) -> None:
     assert situation(**change).log_effects()[0] == pytest.approx(effect)
+
+
+def test_the_oracle_is_right_about_those_whom_the_hub_helps_and_those_out_of_work(
+    lived: tuple[Properties, LifeCourse, Residences],
+) -> None:
+    _, course, _ = lived
+    happened, probability = outcomes(course, 6)
+    oracle = course.oracle
+    whole = oracle.month <= BURN_IN_MONTHS + MONTHS - 6
+    key = oracle.household[whole].astype(np.int64) * 1000 + oracle.month[whole]
+    offers, losses = course.interventions, course.job_loss
+    offered = np.searchsorted(course.month_starts, offers.offered[offers.accepted], side="right") - 1
+    helped = np.concatenate(
+        [offers.household[offers.accepted] * 1000 + offered + later for later in range(1, 10)]
+    )
+    lasted = np.maximum(losses.end - losses.start, 0)
+    losing = np.repeat(losses.household * 1000 + losses.start + 1, lasted)
+    out_of_work = losing + np.arange(len(losing)) - np.repeat(np.cumsum(lasted) - lasted, lasted)
+    # A few dozen events in each group: bounds within which chance alone stays.
+    for group, bound in ((helped, 0.6), (out_of_work, 0.4)):
+        inside = np.isin(key, group)
+        assert happened[inside].sum() > 20
+        assert probability[inside].sum() == pytest.approx(happened[inside].sum(), rel=bound)
+
+
+def test_the_season_moves_the_months_it_is_in() -> None:
+    december = np.array([-0.12] + [0.0] * 8)
+    plain, cold = (hazard.oracle(situation(), LEVELS, season).duty[0] for season in (None, december))
+    assert cold[0] / plain[0] == pytest.approx(np.exp(-0.12), rel=1e-3)
+    assert (cold[3] - cold[0]) / (plain[3] - plain[0]) == pytest.approx(1.0, rel=1e-3)
+
+
+def test_the_hub_offers_its_help_up_to_its_capacity_and_to_the_riskiest_first() -> None:
+    risk = np.exp(np.random.default_rng(3).normal(-8, 1.5, 20_000))
+    offers = hazard.offer_probability(risk, hazard.find_offer_middle(risk))
+    assert offers.sum() == pytest.approx(hazard.OFFERS_PER_HOUSEHOLD_YEAR / 12 * len(risk), rel=1e-3)
+    order = np.argsort(risk)
+    assert (np.diff(offers[order]) >= 0).all()
+    assert offers[order[-200:]].mean() > 50 * offers.mean() / 10
+
+
+def test_financial_exclusion_is_near_for_arrears_that_near_eight_weeks_and_far_for_others() -> None:
+    tenant = {"tenure": np.array([SOCIAL])}
+    settled = hazard.oracle(situation(**tenant), LEVELS).financial[0]
+    near = hazard.oracle(situation(**tenant, arrears_age=np.array([2])), LEVELS).financial[0]
+    passed = hazard.oracle(
+        situation(**tenant, arrears_age=np.array([5]), on_council_tax=np.array([True])), LEVELS
+    ).financial[0]
+    assert settled < 0.05
+    assert near > 0.75
+    assert passed < 0.2
+    owner = hazard.oracle(situation(arrears_age=np.array([2])), LEVELS).financial[0]
+    assert owner < settled + 0.02, "an owner pays no rent, and this one owes no council tax"
+
+
+def test_what_comes_and_goes_fades_from_the_oracle_with_time() -> None:
+    """A child in need raises the next month by its whole effect, later months by what is expected to be left."""
+    plain, in_need = (
+        hazard.oracle(situation(in_need=np.array([value])), LEVELS).duty[0] for value in (False, True)
+    )
+    ratio = in_need / plain
+    assert ratio[0] == pytest.approx(np.exp(hazard.CHILD_IN_NEED), rel=0.01)
+    assert (np.diff(ratio) < 0).all()
+    assert ratio[-1] > 1.3
