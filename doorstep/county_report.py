@@ -30,14 +30,18 @@ def report(
 ) -> None:
     """Write one page: what the county should look like, beside what it does.
 
-    With --json: `parameters`, `figures` (each with `name`, `estimate`, `wanted` and `verdict`), `errors`, `oracle`,
-    `lead_times`, `interventions`, `feeds`, `off` and `not_measured` (names), `holds`; the page is written only where
-    `--out` says. Exits with 1 when a figure is off.
+    With --json: `parameters`, `first_day`, `end`, `figures` (each with `name`, `group`, `unit`, `estimate`, `wanted`
+    and `verdict`), `error_rates` (by kind and feed), `oracle`, `lead_times`, `feeds`, `off` and `not_measured`
+    (names), `holds`; the page is written only where `--out` says. Exits with 1 when a figure is off.
     """
-    from evaluation.county import evaluate_county
+    from evaluation.county import NoCountyError, evaluate_county
 
     home = Home(county.resolve()) if county else Home.from_environment()
-    judged = evaluate_county(home)
+    try:
+        judged = evaluate_county(home)
+    except NoCountyError as error:
+        errors.print(f"[bold red]NoCountyError[/]: {error}", highlight=False)
+        raise typer.Exit(1) from None
     if as_json:
         print_json(document_of(judged))
     else:

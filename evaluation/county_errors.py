@@ -36,7 +36,7 @@ from synthetic.errors import error_model
 from synthetic.names import read_names
 
 GROUP, WHOM_GROUP = "errors", "correlation"
-SAMPLE_OF_SYSTEM = 20_000
+SAMPLE_OF_SYSTEM = 10_000
 """People of each system that are drawn."""
 SOURCE = "error_model.yaml"
 

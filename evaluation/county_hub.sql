@@ -16,18 +16,18 @@ coming as (
     from due cross join range(1, 7) as ahead
 )
 select
-    cast(floor(ln(household_months.probability_6) * 4) as int) as stratum,
+    cast(floor(ln(months.probability_6) * 4) as int) as stratum,
     helped.household_id is not null as helped,
     count(*) as household_months,
     count(coming.household_id) as duties
-from household_months
+from truth.hazard as months
 cross join county
-left join helped on household_months.household_id = helped.household_id and household_months.month = helped.month
-left join coming on household_months.household_id = coming.household_id and household_months.month = coming.month
-left join due on household_months.household_id = due.household_id and household_months.month = due.month
+left join helped on months.household_id = helped.household_id and months.month = helped.month
+left join coming on months.household_id = coming.household_id and months.month = coming.month
+left join due on months.household_id = due.household_id and months.month = due.month
 where
     due.household_id is null
-    and household_months.probability_6 > 0
-    and household_months.month + interval 7 month <= county.end_day
+    and months.probability_6 > 0
+    and months.month + interval 7 month <= county.end_day
 group by all
 order by all;

@@ -123,7 +123,7 @@ def hub_figures(connection: duckdb.DuckDBPyConnection, households: int) -> Itera
         "Helped over not helped, as they stand",
         Unit.RATIO,
         rate_ratio(counts.sum(axis=0)[None]),
-        Wanted(2.0, 1.0, 20.0, "design: help is offered first to those at high risk", False),
+        Wanted(10.0, 1.0, 60.0, "design: help is offered first to those at high risk", False),
         households,
         "Duties in the one to six months after. Above 1, help seems to do harm.",
     )

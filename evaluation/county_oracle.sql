@@ -5,18 +5,19 @@ with
 last_month as (select end_day - interval 6 month as month from county),
 ranked as (
     select
-        household_months.household_id,
-        household_months.month,
-        household_months.probability_6 as chance,
+        hash(hazard.household_id) as cluster,
+        hazard.household_id,
+        hazard.month,
+        hazard.probability_6 as chance,
         row_number() over (
-            partition by household_months.month order by household_months.probability_6 desc, household_months.household_id
-        ) / count(*) over (partition by household_months.month) as place
-    from household_months
+            partition by hazard.month order by hazard.probability_6 desc, hazard.household_id
+        ) / count(*) over (partition by hazard.month) as place
+    from truth.hazard
     cross join county
     -- Months a quarter apart, the last with six months after it among them.
     where
-        household_months.month <= (select month from last_month)
-        and date_diff('month', household_months.month, (select month from last_month)) % 3 = 0
+        hazard.month <= (select month from last_month)
+        and date_diff('month', hazard.month, (select month from last_month)) % 3 = 0
 )
 select
     ranked.*,

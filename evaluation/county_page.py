@@ -161,10 +161,10 @@ def _plots(judged: CountyJudged) -> dict[str, str]:
     errors = [
         figure for figure in judged.figures if figure.group == "errors" and figure.wanted and figure.estimate
     ]
-    lead = [one for one in judged.lead_times if one.events]
+    lead = [one for one in judged.lead_times if one.with_sign]
     plots = {
         "forest": county_plots.forest(
-            wanted, "This county's figures over what is wanted; the same as in the tables"
+            "figures", wanted, "This county's figures over what is wanted; the same as in the tables"
         ),
         "feeds": county_plots.feed_bytes(
             judged.feeds, "Megabytes and rows by feed; the same as in the table"
@@ -187,7 +187,7 @@ def _plots(judged: CountyJudged) -> dict[str, str]:
         )
     if lead:
         plots["lead"] = county_plots.spreads(
-            [f"{one.route.replace('_', ' ')} ({one.events})" for one in lead],
+            [f"{one.route.replace('_', ' ')} ({one.with_sign} of {one.events})" for one in lead],
             [one.quantiles for one in lead],
             "days before the duty",
             "Lead times by route; the same as in the table",

@@ -18,9 +18,11 @@ _SIZE_INCHES = 7.2
 _LIMITS = (0.4, 1.6)
 
 
-def forest(figures: Sequence[Figure], described: str) -> str:
-    """Draw each figure over what is wanted, with its interval; the accepted band is shaded."""
+def forest(name: str, figures: Sequence[Figure], described: str) -> str:
+    """Draw each figure over what is wanted, with its interval; the accepted band is shaded. Nothing of nothing."""
     shown = [figure for figure in figures if figure.estimate and figure.wanted and figure.wanted.value]
+    if not shown:
+        return ""
     figure, axes = _new(height=0.9 + 0.26 * len(shown))
     for row, item in enumerate(shown):
         assert item.estimate is not None and item.wanted is not None  # noqa: S101
@@ -41,7 +43,7 @@ def forest(figures: Sequence[Figure], described: str) -> str:
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(*_LIMITS)
     axes.set_xlabel("this county / wanted")
-    return _svg(figure, "forest", described)
+    return _svg(figure, name, described)
 
 
 def concentration(oracle: OracleFigures, described: str) -> str:
@@ -74,6 +76,8 @@ def calibration(oracle: OracleFigures, described: str) -> str:
     """Draw what came against the true chance, on scales of tens."""
     figure, axes = _new(height=3.4)
     shown = [one for one in oracle.bins if one[0] > 0 and one[1] > 0]
+    if not shown:
+        return ""
     chance, came, _, low, high = zip(*shown, strict=True)
     edges = (min(min(chance), min(came)) / 1.5, max(max(chance), max(came)) * 1.5)
     axes.plot(edges, edges, color=GREY, linestyle="--", linewidth=1)

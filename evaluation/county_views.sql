@@ -12,20 +12,26 @@ select
     parameters.months as months
 from truth.county;
 
--- view: household_months
--- One row per household and month of deliveries, for those who live here at the month's start.
-create view household_months as
+-- view: household_years
+-- One row per household and situation: years lived here in the window, counted in months at whose start it was here.
+create table household_years as
 select
-    hazard.*,
-    households.type
+    hash(hazard.household_id) as cluster,
+    hazard.tenure,
+    households.type,
+    hazard.lone_parent as lone_parent,
+    hazard.with_children as with_children,
+    count(*) / 12 as years
 from truth.hazard
 inner join truth.households using (household_id)
-where hazard.month < (select end_day from county);
+where hazard.month < (select end_day from county)
+group by all;
 
 -- view: duties
 -- One row per duty within the deliveries, with the type that the household had when it came.
-create view duties as
+create table duties as
 select
+    hash(events.household_id) as cluster,
     events.*,
     households.type
 from truth.events
@@ -39,17 +45,18 @@ select * replace (coalesce(end_date, date '2099-12-31') as end_date)
 from truth.residences;
 
 -- view: looks
--- Days on which the county is looked at: its last day, and every third month before while deliveries went on.
+-- Days on which the county is looked at: its last day, and each half year before while deliveries went on.
 create view looks as
-select cast(end_day - to_months(cast(3 * looks.range as integer)) - to_days(1) as date) as day
+select cast(end_day - to_months(cast(6 * looks.range as integer)) - to_days(1) as date) as day
 from county, range(0, 40) as looks
-where end_day - to_months(cast(3 * looks.range as integer)) - to_days(1) >= first_day;
+where end_day - to_months(cast(6 * looks.range as integer)) - to_days(1) >= first_day;
 
 -- view: residents
 -- One row per person and look: who lives here then; age in years.
 create table residents as
 select
     looks.day,
+    hash(stays.household_id) as cluster,
     stays.household_id,
     stays.person_id,
     stays.uprn,
@@ -64,9 +71,9 @@ inner join truth.persons using (person_id);
 
 -- view: person_years
 -- One row per household and tenure: years lived here by its people in the window, and what happened in them.
-create view person_years as
+create table person_years as
 select
-    stays.household_id,
+    hash(stays.household_id) as cluster,
     stays.tenure,
     sum(date_diff(
         'day', greatest(stays.start_date, county.first_day), least(stays.end_date + 1, county.end_day)
@@ -85,18 +92,19 @@ from stays
 cross join county
 inner join truth.persons using (person_id)
 where stays.start_date < county.end_day and stays.end_date >= county.first_day
-group by stays.household_id, stays.tenure;
+group by all;
 
 -- view: homes_at
 -- One row per household and look: the home that it lives in.
-create view homes_at as
+create table homes_at as
 select
     day,
+    cluster,
     household_id,
     any_value(tenure order by start_date desc, uprn) as tenure,
     any_value(uprn order by start_date desc, uprn) as uprn
 from residents
-group by day, household_id;
+group by day, cluster, household_id;
 
 -- view: arrears_within_a_year
 -- needs: truth.arrears
@@ -126,10 +134,10 @@ where debts.serious;
 -- view: claims_at
 -- needs: truth.benefits
 -- One row per household and look: whether a claim of either kind is open.
-create view claims_at as
+create table claims_at as
 select
     homes.day,
-    homes.household_id,
+    homes.cluster,
     homes.tenure,
     coalesce(bool_or(benefits.kind = 'universal_credit'), false) as universal_credit,
     coalesce(bool_or(benefits.kind = 'housing_benefit'), false) as housing_benefit
@@ -138,7 +146,7 @@ left join truth.benefits
     on
         homes.household_id = benefits.household_id
         and homes.day between benefits.start_date and coalesce(benefits.end_date, date '2099-12-31')
-group by homes.day, homes.household_id, homes.tenure;
+group by homes.day, homes.cluster, homes.tenure;
 
 -- view: in_need_at
 -- needs: truth.in_need
@@ -164,7 +172,7 @@ inner join looks on looks.day between spells.start_date and coalesce(spells.end_
 -- needs: truth.financial_hazard
 -- One row per household and test month: its true chance of a liability order or arrears over eight weeks within six
 -- months, its place in the order of chances, and whether it came.
-create view financial_months as
+create table financial_months as
 with ranked as (
     select
         household_id as cluster,
@@ -189,7 +197,7 @@ from ranked;
 -- view: victim_months
 -- needs: truth.victim_hazard
 -- One row per person who was a victim in the two years before, and test month: as above, of a further incident.
-create view victim_months as
+create table victim_months as
 with ranked as (
     select
         person_id as cluster,
@@ -243,34 +251,50 @@ from truth.persons
 cross join county
 where persons.died_on >= county.first_day and persons.died_on < county.end_day - interval 6 month;
 
+-- view: register_days
+-- needs: files.electoral_register__electors
+-- Days on which the register is looked at: from its newest full file (which holds all entries of its day) to the end,
+-- a quarter apart.
+create view register_days as
+select cast(full_day + to_months(cast(3 * steps.range as integer)) as date) as day
+from (select min(_delivered_on) as full_day from files.electoral_register__electors)
+cross join county
+cross join range(0, 5) as steps
+where full_day + to_months(cast(3 * steps.range as integer)) < county.end_day;
+
 -- view: electors
 -- needs: files.electoral_register__electors
--- One row per person who is on the register at the end, with the homes given.
-create view electors as
+-- One row per day and person who is on the register then, with the homes given.
+create table electors as
 select
+    days.day,
     record.person_id,
-    list(distinct entries.uprn) as uprns
+    list(distinct entries.uprn) as uprns,
+    bool_or(entries.uprn is null) as somewhere
 from files.electoral_register__electors as entries
 inner join truth.records as record
     on record.feed = 'electoral_register' and record.key = entries._key
-where entries.removed_on is null
-group by record.person_id;
+inner join register_days as days
+    on entries.registered_on <= days.day and coalesce(entries.removed_on, date '2099-12-31') > days.day
+group by days.day, record.person_id;
 
 -- view: voters
 -- needs: files.electoral_register__electors
--- One row per household at the last look: adults expected to have a vote, and those on the register (and there).
-create view voters as
+-- One row per household and day: adults expected to have a vote, and those on the register: anywhere, and at home.
+create table voters as
 select
-    residents.household_id,
-    residents.tenure,
+    hash(stays.household_id) as cluster,
+    stays.tenure,
     sum(1 - coalesce(without_a_vote.share, 0.2)) as votes,
     count(electors.person_id) as on_register,
-    count(electors.person_id) filter (list_contains(electors.uprns, residents.uprn)) as here
-from residents
-left join electors using (person_id)
-left join without_a_vote using (origin)
-where residents.day = (select max(day) from looks) and residents.age >= 18
-group by residents.household_id, residents.tenure;
+    count(electors.person_id) filter (electors.somewhere or list_contains(electors.uprns, stays.uprn)) as here
+from stays
+inner join register_days as days on days.day between stays.start_date and stays.end_date
+inner join truth.persons using (person_id)
+left join electors on days.day = electors.day and stays.person_id = electors.person_id
+left join without_a_vote on persons.origin = without_a_vote.origin
+where date_diff('day', persons.date_of_birth, days.day) >= 6575
+group by all;
 
 -- view: recovery_now
 -- needs: files.council_tax__recovery_stages
@@ -294,8 +318,9 @@ where stage_code not in ('REMINDER1', 'CLEARED');
 
 -- view: council_tax_year
 -- needs: files.council_tax__recovery_stages
--- One row per account open at the last end of a council tax year (31 March): a year's bill, and what of it was owed.
--- Assumed: the year's bill by band as the council tax feed has it, a quarter less for a person alone.
+-- One row per account of the last whole council tax year (to 31 March): what was due for the days occupied, after the
+-- discount for a person alone and council tax reduction, and what of a year's bill was still owed on its last day, by
+-- those who had left as well. Assumed: the bill by band as the feed has it, and that reduction pays 70 % of it.
 create view council_tax_year as
 with
 last_day as (
@@ -305,7 +330,7 @@ last_day as (
         from range(2000, 2100) as years
     )
     cross join county
-    where day >= county.first_day and day < county.end_day
+    where day >= county.first_day + interval 6 month and day < county.end_day
 ),
 bills (band, monthly) as (
     values ('A', 112), ('B', 131), ('C', 150), ('D', 168), ('E', 206), ('F', 243), ('G', 281), ('H', 337)
@@ -321,17 +346,22 @@ stages as (
 )
 select
     accounts.account_ref,
-    12 * bills.monthly * if(accounts.discount_code = 'SPD', 0.75, 1.0) as bill,
+    12 * bills.monthly
+    * if(accounts.discount_code = 'SPD', 0.75, 1.0)
+    * if(accounts.ctr_ind = 'Y', 0.3, 1.0)
+    * greatest(
+        0,
+        date_diff(
+            'day',
+            greatest(accounts.occupation_date, last_day.day - interval 1 year),
+            least(coalesce(accounts.vacation_date, date '2099-12-31'), last_day.day)
+        )
+    ) / 365 as bill,
     if(
-        stages.stage_code is null or stages.stage_code = 'CLEARED',
-        0.0,
-        least(stages.balance, 12 * bills.monthly * if(accounts.discount_code = 'SPD', 0.75, 1.0))
+        stages.stage_code is null or stages.stage_code = 'CLEARED', 0.0, least(stages.balance, 12 * bills.monthly)
     ) as owed
 from files.council_tax__accounts as accounts
 inner join bills on accounts.band = bills.band
 cross join last_day
 left join stages on accounts.account_ref = stages.account_ref
-where
-    accounts.lead_liab_pos = 1
-    and accounts.occupation_date <= last_day.day
-    and coalesce(accounts.vacation_date, date '2099-12-31') > last_day.day;
+where accounts.lead_liab_pos = 1;
