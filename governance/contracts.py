@@ -84,6 +84,10 @@ FORMATS = (CSV, FIXED_WIDTH, JSONL, XML)
 # In the path of an XML column: one element up from the row element.
 PARENT_STEP = "../"
 
+# What the bridge adds to the columns of a file, and what a payload row carries about its delivery.
+TAKEN_NAMES = frozenset({"delivery_id", "row_number"})
+TAKEN_PAYLOAD_NAMES = frozenset({"record_ref", "delivery_id", "delivery_date", "received_date", "kind"})
+
 PERSON_IDENTIFIERS = frozenset({Identifier.SURNAME, Identifier.FULL_NAME})
 
 
@@ -374,6 +378,7 @@ def _table(feed: str, item: SchemaObject, formats: Mapping[str, FileFormat], pat
     if not any(column.key_position for column in columns):
         raise ContractError(f"{path.name}: {where}: mark at least one property `primaryKey: true`")
     _refuse_misplaced_columns(columns, file_format, path, where)
+    _refuse_taken_names(columns, path, where)
     return Table(
         feed=feed,
         name=name,
@@ -384,6 +389,29 @@ def _table(feed: str, item: SchemaObject, formats: Mapping[str, FileFormat], pat
         columns=columns,
         quality=tuple(_quality_rule(rule) for rule in item.quality or []),
     )
+
+
+def _refuse_taken_names(columns: Sequence[Column], path: Path, where: str) -> None:
+    """Refuse names that every payload row or checked row has already, and two columns that leave as one."""
+    left: dict[str, str] = {}
+    for column in columns:
+        if column.name.lower() in TAKEN_NAMES:
+            raise ContractError(
+                f"{path.name}: {where}.{column.name}: every row has a {column.name} of its own; give the column "
+                "another name, and the file's as physicalName"
+            )
+        if column.leaves is None:
+            continue
+        if column.payload_name in TAKEN_PAYLOAD_NAMES:
+            raise ContractError(
+                f"{path.name}: {where}.{column.name}: every payload row has a {column.payload_name} of its own; "
+                "give the column another name, and the file's as physicalName"
+            )
+        if left.setdefault(column.payload_name, column.name) != column.name:
+            raise ContractError(
+                f"{path.name}: {where}.{column.name}: leaves as {column.payload_name}, as {left[column.payload_name]} "
+                "does; let one of the two stay, or rename one"
+            )
 
 
 def _refuse_misplaced_columns(

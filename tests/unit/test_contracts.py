@@ -124,6 +124,21 @@ def test_an_unknown_table_is_not_found() -> None:
         CONTRACTS["council_tax"].table("cars")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("name: band,", "name: kind, physicalName: band,", "every payload row has a kind of its own"),
+        ("name: lead_liab_title,", "name: row_number,", "every row has a row_number of its own"),
+        ("name: band,", "name: property_ref, physicalName: band,", "leaves as property_ref, as uprn does"),
+    ],
+)
+def test_a_column_whose_name_is_taken_is_refused(
+    rewritten: Rewrite, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(ContractError, match=complaint):
+        read_contract(rewritten(old, new))
+
+
 TWO_SERVERS = """servers:
   - server: columns
     type: local
