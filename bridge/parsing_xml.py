@@ -152,6 +152,8 @@ def _column(document: Document, layout: _Layout, place: _Place) -> pa.Array:
 
 def _joined(texts: pa.Array, owners: Integers) -> tuple[pa.Array, Integers]:
     """Join the texts that share an owner. Returns one text for each owner, and the owners in order."""
+    if (owners[1:] > owners[:-1]).all():
+        return texts, owners
     order = np.argsort(owners, kind="stable")
     owners, texts = owners[order], texts.take(pa.array(order))
     distinct, first = np.unique(owners, return_index=True)

@@ -26,6 +26,8 @@ MAXIMUM_DEPTH = 64
 # Honest formats have some hundred different elements.
 MAXIMUM_DIFFERENT_PATHS = 5_000
 JOINER = ";"
+# Codes below this are counted in a table of their own.
+SMALL_CODES = 1 << 20
 
 # What is neither an element nor its text. A comment may hold anything that looks like a tag.
 _ASIDE = re.compile(rb"<!\[CDATA\[(.*?)\]\]>|<!--.*?-->|<\?.*?\?>", re.DOTALL)
@@ -176,7 +178,7 @@ def _paths(
     for depth in range(int(depths.max(initial=-1)) + 1):
         here = np.flatnonzero(depths == depth)
         above = numbers[parents[here]] if depth else np.zeros(len(here), dtype=np.int64)
-        pairs, which = np.unique(above * len(names) + words[here], return_inverse=True)
+        pairs, which = _distinct(above * len(names) + words[here])
         if len(known) + len(pairs) > MAXIMUM_DIFFERENT_PATHS:
             raise XmlError(f"it has more than {MAXIMUM_DIFFERENT_PATHS} different elements")
         numbers[here] = which + len(known)
@@ -185,6 +187,17 @@ def _paths(
             for pair in pairs.tolist()
         ]
     return numbers, tuple(known)
+
+
+def _distinct(codes: Integers) -> tuple[Integers, Integers]:
+    """Return the different codes in order, and which of them each is. Small codes need no sorting."""
+    most = int(codes.max(initial=0)) + 1
+    if most > SMALL_CODES:
+        return np.unique(codes, return_inverse=True)
+    there = np.flatnonzero(np.bincount(codes, minlength=most))
+    places = np.zeros(most, dtype=np.int64)
+    places[there] = np.arange(len(there))
+    return there, places[codes]
 
 
 def _escaped(found: re.Match[bytes]) -> bytes:
