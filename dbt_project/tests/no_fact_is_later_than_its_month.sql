@@ -27,6 +27,7 @@ where
         mash_domestic_abuse_contact_date,
         electoral_registration_date,
         benefit_application_date,
+        housing_register_application_date,
         hub_offer_date,
         school_census_date
     ) >= as_of_month

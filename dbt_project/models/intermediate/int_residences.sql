@@ -36,6 +36,10 @@ electors as (
     select * from {{ ref('stg_electoral_register__electors') }}
 ),
 
+applications as (
+    select * from {{ ref('stg_housing_register__applications') }}
+),
+
 pupils as (
     select * from {{ ref('stg_school_census__pupilonroll') }}
 ),
@@ -172,6 +176,22 @@ from_care as (
     inner join care_events on {{ current_as_of('care_events', 'months.as_of_month') }}
 ),
 
+from_register as (
+    select
+        months.as_of_month,
+        'housing_register' as feed,
+        applications.record_ref,
+        applications.property_ref,
+        applications.application_date as start_date,
+        null::date as end_date,
+        applications.year_of_birth,
+        false as is_lead,
+        false as is_child,
+        true as is_sighting,
+    from months
+    inner join applications on {{ current_as_of('applications', 'months.as_of_month') }}
+),
+
 from_pupils as (
     select
         months.as_of_month,
@@ -288,6 +308,8 @@ placings as (
     select * from from_cases
     union all
     select * from from_care
+    union all
+    select * from from_register
     union all
     select * from from_pupils
     union all

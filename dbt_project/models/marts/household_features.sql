@@ -50,6 +50,10 @@ benefits as (
     select * from {{ ref('int_household_benefits') }}
 ),
 
+register as (
+    select * from {{ ref('int_household_register') }}
+),
+
 hub as (
     select * from {{ ref('int_household_hub') }}
 ),
@@ -206,7 +210,9 @@ select
         as days_since_mash_domestic_abuse_contact,
 
     -- Electoral register.
-    (electors.electors is null)::boolean as is_absent_from_electoral_register,
+    (
+        electors.electors is null and count(electors.electors) over (partition by households.as_of_month) > 0
+    )::boolean as is_absent_from_electoral_register,
     electors.registered_since::date as electoral_registration_date,
     coalesce(date_diff('day', electors.registered_since, households.as_of_month) / 365.25, 0)::double
         as years_on_electoral_register,
@@ -223,6 +229,14 @@ select
     coalesce(benefits.is_capped, false)::boolean as is_benefit_capped,
     coalesce(benefits.is_suspended, false)::boolean as is_benefit_suspended,
     coalesce(benefits.has_discretionary_payment, false)::boolean as has_discretionary_housing_payment,
+
+    -- Housing register.
+    coalesce(register.band is not null, false)::boolean as is_on_housing_register,
+    coalesce(6 - strpos('ABCDE', register.band), 0)::integer as housing_register_priority,
+    register.application_date::date as housing_register_application_date,
+    date_diff('day', register.application_date, households.as_of_month)::integer
+        as days_since_housing_register_application,
+    coalesce(register.is_home_at_risk, false)::boolean as is_home_at_risk_on_register,
 
     -- Homes and Money hub. It helps those at risk first, so no sign is known beforehand.
     coalesce(hub.offers_24m, 0)::integer as hub_offers_24m,
@@ -287,6 +301,10 @@ left join benefits
     on
         households.as_of_month = benefits.as_of_month
         and households.household_id = benefits.household_id
+left join register
+    on
+        households.as_of_month = register.as_of_month
+        and households.household_id = register.household_id
 left join hub
     on
         households.as_of_month = hub.as_of_month
