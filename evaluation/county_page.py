@@ -183,7 +183,7 @@ def _plots(judged: CountyJudged) -> dict[str, str]:
         )
     if errors:
         plots["errors"] = county_plots.forest(
-            errors, "Error rates found over configured; the same as in the table"
+            "errors", errors, "Error rates found over configured; the same as in the table"
         )
     if lead:
         plots["lead"] = county_plots.spreads(
