@@ -32,7 +32,7 @@ from synthetic.properties import PRIVATE, SOCIAL
 
 ARREARS, SECTION_21, FAMILY_EXCLUSION, DOMESTIC_ABUSE, INSTITUTION, OTHER = range(6)
 ROUTES = ("arrears", "section_21", "family_exclusion", "domestic_abuse", "institution", "other")
-ROUTE_SHARES = np.array([0.162, 0.163, 0.27, 0.135, 0.095, 0.175])
+ROUTE_SHARES = np.array([0.160, 0.167, 0.273, 0.132, 0.095, 0.173])
 DUTIES_PER_HOUSEHOLD_YEAR = 13.2 / 1000
 HORIZONS = (1, 3, 6, 9)
 FINANCIAL_HORIZON = 6
@@ -86,7 +86,7 @@ _MOVE_OFF = 12
 SLIP_ENDING = np.array([0.52, 0.60, 0.58])
 """A forgotten council tax bill by months since the reminder: paid after the reminder, the final notice, the
 summons; what is left after the third month ends in a liability order (assumed)."""
-_SLIP_START = np.array([0.0050, 0.0084, 0.0084])
+_SLIP_START = np.array([0.0053, 0.0088, 0.0088])
 
 
 _ARREARS_GOING_ON = (1 - ARREARS_ENDING[: LIABILITY_ORDER_AGE + 1, None]).astype(np.float32)

@@ -365,10 +365,10 @@ def _need(world: World, generator: np.random.Generator) -> tuple[np.ndarray, ...
         )
     # Some pay at once when the trouble is over, most of the others by and by; the rest owe on.
     cleared = (
-        (ended < OPEN) & (ended - began > 65) & (generator.random(len(rows)) < np.where(by_duty, 0.3, 0.75))
+        (ended < OPEN) & (ended - began > 65) & (generator.random(len(rows)) < np.where(by_duty, 0.3, 0.8))
     )
-    slow = generator.random(len(rows)) < 0.85
-    later = np.where(slow, generator.integers(150, 1000, len(rows)), generator.integers(0, 28, len(rows)))
+    slow = generator.random(len(rows)) < 0.8
+    later = np.where(slow, generator.integers(120, 700, len(rows)), generator.integers(0, 28, len(rows)))
     day = (ended + later)[cleared]
     columns.append((spell[cleared], np.full(len(day), 7), day, np.zeros(len(day))))
     return tuple(np.concatenate(column) for column in zip(*columns, strict=True))
@@ -396,7 +396,7 @@ def _forgotten(world: World, generator: np.random.Generator) -> tuple[np.ndarray
     paid = bills.end[rows] < last
     day = months[np.minimum(bills.end[rows][paid] + 1, last)] + generator.integers(0, 20, int(paid.sum()))
     # From the final notice on most pay in instalments: the account stays open for months.
-    by_instalments = generator.integers(30, 420, int(paid.sum()))
+    by_instalments = generator.integers(20, 130, int(paid.sum()))
     day = np.where(lasted[paid] > 1, day + by_instalments, day)
     columns.append((spell[paid], np.full(len(day), 7), day, np.zeros(len(day))))
     return tuple(np.concatenate(column) for column in zip(*columns, strict=True))
