@@ -157,7 +157,7 @@ def _overpayments(world: World, generator: np.random.Generator) -> _Batch:
     claims = np.flatnonzero(benefits.kind == HOUSING_BENEFIT)
     row, day = _times(world, benefits.start[claims], benefits.end[claims], _OVERPAYMENTS_A_YEAR, generator)
     person = course.households.lead[benefits.household[claims[row]]]
-    return person, day, _amounts(1150, 0.9, len(row), generator), HB_OVERPAYMENT
+    return person, day, _amounts(1050, 0.9, len(row), generator), HB_OVERPAYMENT
 
 
 def _deposit_loans(world: World, generator: np.random.Generator) -> _Batch:
@@ -178,7 +178,7 @@ def _care_charges(world: World, generator: np.random.Generator) -> _Batch:
     adults = np.flatnonzero(stays.role != CHILD)
     from_75 = np.maximum(stays.start[adults], people.date_of_birth[stays.person[adults]] + 75 * 365)
     row, day = _times(world, from_75, stays.end[adults], _CARE_CHARGES_A_YEAR, generator)
-    return stays.person[adults[row]], day, _amounts(1500, 0.8, len(row), generator), CARE_CHARGE
+    return stays.person[adults[row]], day, _amounts(1400, 0.8, len(row), generator), CARE_CHARGE
 
 
 def _court_costs(world: World, generator: np.random.Generator) -> _Batch:
