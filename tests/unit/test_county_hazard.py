@@ -255,27 +255,23 @@ def test_effects_are_those_of_the_design(change: dict[str, np.ndarray], effect: 
     assert situation(**change).log_effects()[0] == pytest.approx(effect)
 
 
-def test_the_oracle_is_right_about_those_whom_the_hub_helps_and_those_out_of_work(
+def test_the_oracle_is_right_about_those_in_arrears_and_those_with_an_earlier_case(
     lived: tuple[Properties, LifeCourse, Residences],
 ) -> None:
+    """Groups with some hundred household-months before a duty: chance alone stays within the bounds."""
     _, course, _ = lived
     happened, probability = outcomes(course, 6)
-    oracle = course.oracle
+    oracle, cases, arrears = course.oracle, course.cases, course.arrears
     whole = oracle.month <= BURN_IN_MONTHS + MONTHS - 6
     key = oracle.household[whole].astype(np.int64) * 1000 + oracle.month[whole]
-    offers, losses = course.interventions, course.job_loss
-    offered = np.searchsorted(course.month_starts, offers.offered[offers.accepted], side="right") - 1
-    helped = np.concatenate(
-        [offers.household[offers.accepted] * 1000 + offered + later for later in range(1, 10)]
-    )
-    lasted = np.maximum(losses.end - losses.start, 0)
-    losing = np.repeat(losses.household * 1000 + losses.start + 1, lasted)
-    out_of_work = losing + np.arange(len(losing)) - np.repeat(np.cumsum(lasted) - lasted, lasted)
-    # A few dozen events in each group: bounds within which chance alone stays.
-    for group, bound in ((helped, 0.6), (out_of_work, 0.4)):
+    lasted = np.maximum(arrears.end - arrears.start, 0)
+    begins = np.repeat(arrears.household * 1000 + arrears.start + 1, lasted)
+    in_arrears = begins + np.arange(len(begins)) - np.repeat(np.cumsum(lasted) - lasted, lasted)
+    earlier = np.concatenate([cases.household * 1000 + cases.month + later for later in range(1, 37)])
+    for group in (in_arrears, earlier):
         inside = np.isin(key, group)
-        assert happened[inside].sum() > 20
-        assert probability[inside].sum() == pytest.approx(happened[inside].sum(), rel=bound)
+        assert happened[inside].sum() > 150
+        assert probability[inside].sum() == pytest.approx(happened[inside].sum(), rel=0.3)
 
 
 def test_the_season_moves_the_months_it_is_in() -> None:
