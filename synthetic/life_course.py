@@ -3,8 +3,9 @@
 Latent shocks start arrears and abuse episodes, job loss, need and absence of children; the hazard turns them
 into duties; the hub offers help, first to those at high risk; households are born into, move, part, unite, die
 and are replaced by arrivals so that each tenure keeps its size. Published (feeds.md): 1 in 8 people moves a
-year, private renters far more. Assumed: 55 % of moves stay in the district; 1.6 % of couples part and 3 % of people who live alone move in with
-another a year; 13 % of grown children leave a year. Everything is in columns; the only loop is over months.
+year, private renters far more. Assumed: 55 % of moves stay in the district; 1.6 % of couples part and 3 % of
+people who live alone move in with another a year; 13 % of grown children leave a year. Everything is in
+columns; the only loop is over months.
 """
 
 from __future__ import annotations
