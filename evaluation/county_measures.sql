@@ -444,7 +444,7 @@ where residents.age >= 18;
 -- unit: share
 -- title: Council tax collected in its year
 -- needs: files.council_tax__recovery_stages
--- about: Due after discounts and reduction, for the days occupied; owed by those in recovery on 31 March, at most a year's bill each, those who left included.
+-- about: Due after discounts and reduction, for the days occupied; owed on 31 March by open accounts in recovery, at most a year's bill each.
 select account_ref as cluster, bill - owed as y, bill as n from council_tax_year;
 
 -- measure: council_tax_mean_debt

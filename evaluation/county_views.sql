@@ -319,8 +319,8 @@ where stage_code not in ('REMINDER1', 'CLEARED');
 -- view: council_tax_year
 -- needs: files.council_tax__recovery_stages
 -- One row per account of the last whole council tax year (to 31 March): what was due for the days occupied, after the
--- discount for a person alone and council tax reduction, and what of a year's bill was still owed on its last day, by
--- those who had left as well. Assumed: the bill by band as the feed has it, and that reduction pays 70 % of it.
+-- discount for a person alone and council tax reduction, and what of a year's bill was still owed on its last day
+-- by those who had not left. Assumed: the bill by band as the feed has it, and that reduction pays 70 % of it.
 create view council_tax_year as
 with
 last_day as (
@@ -358,7 +358,9 @@ select
         )
     ) / 365 as bill,
     if(
-        stages.stage_code is null or stages.stage_code = 'CLEARED', 0.0, least(stages.balance, 12 * bills.monthly)
+        stages.stage_code is null or stages.stage_code = 'CLEARED' or accounts.vacation_date <= last_day.day,
+        0.0,
+        least(stages.balance, 12 * bills.monthly)
     ) as owed
 from files.council_tax__accounts as accounts
 inner join bills on accounts.band = bills.band
