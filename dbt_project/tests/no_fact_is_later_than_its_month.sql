@@ -29,5 +29,6 @@ where
         benefit_application_date,
         housing_register_application_date,
         hub_offer_date,
-        school_census_date
+        school_census_date,
+        sundry_debt_stage_date
     ) >= as_of_month

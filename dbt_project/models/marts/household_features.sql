@@ -62,6 +62,10 @@ school as (
     select * from {{ ref('int_household_school') }}
 ),
 
+other_debts as (
+    select * from {{ ref('int_household_sundry_debts') }}
+),
+
 small_areas as (
     select * from {{ ref('int_small_area_rates') }}
 )
@@ -252,6 +256,13 @@ select
     coalesce(school.absence_rate, 0)::double as school_absence_rate,
     coalesce(school.absence_rate >= 0.1, false)::boolean as has_persistent_absence,
     coalesce(school.exclusions_12m, 0)::integer as school_exclusions_12m,
+
+    -- Other debts to the council.
+    coalesce(other_debts.balance, 0)::double as sundry_debt_balance,
+    coalesce(other_debts.debts, 0)::integer as sundry_debts,
+    coalesce(other_debts.has_former_tenancy_arrears, false)::boolean as has_former_tenancy_arrears,
+    coalesce(other_debts.is_in_legal_recovery, false)::boolean as is_sundry_debt_in_legal_recovery,
+    other_debts.stage_date::date as sundry_debt_stage_date,
 from households
 left join council_tax
     on
@@ -313,3 +324,7 @@ left join school
     on
         households.as_of_month = school.as_of_month
         and households.household_id = school.household_id
+left join other_debts
+    on
+        households.as_of_month = other_debts.as_of_month
+        and households.household_id = other_debts.household_id
