@@ -180,7 +180,7 @@ def _named(world: World, rows: np.ndarray, generator: np.random.Generator) -> tu
     lead, partner = households.lead[household], households.partner[household]
     other = np.where(person == lead, partner, np.where(person == partner, lead, -1))
     stay = world.residences.at(np.maximum(other, 0), incidents.day[rows])
-    there = (other >= 0) & (stay >= 0)
+    there = (other >= 0) & (other != person) & (stay >= 0)
     there &= world.residences.property[np.maximum(stay, 0)] == incidents.property[rows]
     there &= world.residences.end[np.maximum(stay, 0)] >= incidents.day[rows]
     second = named[there[named] & (generator.random(len(named)) < _SECOND_VICTIM)]
