@@ -1,8 +1,9 @@
 """Clusters of linked records, guarded against chains: no cluster may hold two people's identities.
 
 Connected components alone would merge a father and his namesake son, or a couple who share an initial,
-through one record that fits both. Components without contradiction are taken whole; the others are rebuilt
-edge by edge, strongest first, and a merge that would bring contradicting identities together is refused.
+through one record that fits both. First, single weak links between groups that hold together by themselves are
+cut. Components without contradiction are then taken whole; the others are rebuilt edge by edge, strongest first,
+and a merge that would bring contradicting identities together is refused.
 """
 
 from __future__ import annotations
@@ -35,18 +36,26 @@ REFERENCE = "partner_reference_token"
 UNDECIDED_WEIGHT = 1.0
 """Match weights that differ by less than this many bits do not choose between two people."""
 
+BRIDGE_WEIGHT = 5.0
+BRIDGE_SIZE = 3
+"""A single link of less than this match weight (bits) does not join two groups that each have this many records
+or more: were they one person, more of their records would fit. Chosen on the county with sixteen feeds, seed 1:
+it takes away a third of the wrong pairs, and one right pair in 1,600.
+"""
+
 Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Clusters:
     """`labels[i]` is the cluster of record i: the position of its first record. `refused` merges were
-    undone.
+    undone; `bridges` are the weak links that were cut before.
     """
 
     labels: Numbers
     contradicted: int
     refused: int
+    bridges: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,13 +116,17 @@ class Edges:
     right: Numbers
     weight: npt.NDArray[np.float64]
 
+    def taken(self, chosen: npt.NDArray[np.bool_]) -> Edges:
+        """Return the chosen edges, in the same order."""
+        return Edges(self.left[chosen], self.right[chosen], self.weight[chosen])
+
 
 def cluster(edges: Edges, link_keys: pa.Table) -> Clusters:
     """Cluster the records of `link_keys` (rows in order of record_ref) by `edges`."""
     count = link_keys.num_rows
-    links = (np.ones(len(edges.left), dtype=np.bool_), (edges.left, edges.right))
-    graph = coo_matrix(links, shape=(count, count))
-    _, component = connected_components(graph, directed=False)
+    bridges = _weak_bridges(edges, count)
+    edges = edges.taken(~bridges)
+    component = _components(edges, count)
     suspect = _contradicted_components(component, link_keys)
     labels = _first_record(component)
     in_suspect = suspect[component]
@@ -135,7 +148,27 @@ def cluster(edges: Edges, link_keys: pa.Table) -> Clusters:
         parents, refused = _guarded_merge(kept, records.tolist(), facts)
         refused += len(undecided)
         labels[records] = parents
-    return Clusters(labels, int(suspect.sum()), refused)
+    return Clusters(labels, int(suspect.sum()), refused, int(bridges.sum()))
+
+
+def _components(edges: Edges, count: int) -> npt.NDArray[np.int32]:
+    links = (np.ones(len(edges.left), dtype=np.bool_), (edges.left, edges.right))
+    _, component = connected_components(coo_matrix(links, shape=(count, count)), directed=False)
+    return component
+
+
+def _weak_bridges(edges: Edges, count: int) -> npt.NDArray[np.bool_]:
+    """Return which edges are the only link, and a weak one, between two groups that strong links make."""
+    strong = edges.weight >= BRIDGE_WEIGHT
+    component = _components(edges.taken(strong), count)
+    size = np.bincount(component, minlength=1)
+    left, right = component[edges.left].astype(np.int64), component[edges.right].astype(np.int64)
+    between = np.minimum(left, right) * count + np.maximum(left, right)
+    weak = ~strong & (left != right)
+    _, place, times = np.unique(between[weak], return_inverse=True, return_counts=True)
+    alone = np.zeros(len(weak), dtype=np.bool_)
+    alone[weak] = times[place] == 1
+    return alone & (np.minimum(size[left], size[right]) >= BRIDGE_SIZE)
 
 
 def _first_record(component: npt.NDArray[np.int32]) -> Numbers:

@@ -44,7 +44,7 @@ class PeopleReport:
 
     `candidates`: compared pairs by blocking rule. `match_weights`: pairs by whole match weight, the ends
     open. `cluster_sizes`: people by number of records. `contradicted`: groups of linked records that held two
-    people's identities, rebuilt with `refused_merges`.
+    people's identities, rebuilt with `refused_merges`. `cut_bridges`: single weak links between groups.
     """
 
     skipped: bool
@@ -58,6 +58,7 @@ class PeopleReport:
     cluster_sizes: Mapping[int, int] = field(default_factory=dict)
     contradicted: int = 0
     refused_merges: int = 0
+    cut_bridges: int = 0
     merged: int = 0
     split: int = 0
 
@@ -103,6 +104,7 @@ def resolve_people(zone: AnalyticsZone, model: LinkageModel | None = None) -> Pe
         cluster_sizes=cluster_sizes(clusters.labels),
         contradicted=clusters.contradicted,
         refused_merges=clusters.refused,
+        cut_bridges=clusters.bridges,
         merged=sum(change.change == "merged" for change in assignment.changes),
         split=sum(change.change == "split" for change in assignment.changes),
     )

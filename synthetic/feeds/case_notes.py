@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synthetic.addresses import typed
+from synthetic.addresses import AddressText, typed
 from synthetic.circumstances import (
     DEBT_ADVICE,
     EMPLOYMENT_SUPPORT,
@@ -191,6 +191,9 @@ class _Subjects:
     person: np.ndarray
     household: np.ndarray
     day: Days
+    entry: np.ndarray
+    """Position of the registration: the same for the notes of one entry."""
+    weight: np.ndarray
     reference: np.ndarray
     forename: np.ndarray
     surname: np.ndarray
@@ -218,7 +221,7 @@ def make_records(world: World) -> dict[str, TableRecords]:
     """Notes in order of their day, one version each, with their labels."""
     grammar = read_grammar()
     happenings, past = _noted(world, grammar, world.stream("case_notes events"))
-    generator = world.stream("case_notes")
+    generator, generator_of_addresses = world.stream("case_notes"), world.stream("case_notes addresses")
     count = len(happenings.day)
     rates = error_model()["systems"]["case_notes"]
     subjects, errors = _subjects(world, happenings, rates["duplicate_person"], generator)
@@ -231,6 +234,8 @@ def make_records(world: World) -> dict[str, TableRecords]:
     note_type = pick(generator, _NOTE_TYPES, count)
     stay = world.residences.at(subjects.person, _looked_up(subjects.day, rates["old_address"], generator))
     home = world.residences.property[np.maximum(stay, 0)]
+    nowhere = (stay < 0) | (generator_of_addresses.random(count) < rates["missing"]["address"])
+    address = _typed_once(world, subjects, home, generator_of_addresses)
     composed = compose(
         grammar,
         _sentences(grammar, happenings, past, note_type, generator),
@@ -255,12 +260,14 @@ def make_records(world: World) -> dict[str, TableRecords]:
         "subject/given_name": subjects.forename,
         "subject/family_name": subjects.surname,
         "subject/date_of_birth": as_text(subjects.shown_born),
+        "subject/address": np.where(nowhere, "", address.one_line()),
+        "subject/postcode": np.where(nowhere, "", address.postcode),
         "note/text": composed.texts,
     }
     dropped = (subjects.day.astype(np.int64) + _KEPT_DAYS).astype(np.int32)
     notes = TableRecords(
         columns, np.arange(count), recorded, dropped, reference, subjects.person, subjects.household,
-        labels=_keyed(composed, reference), errors=errors,
+        labels=_keyed(composed, reference), errors=errors | np.where(nowhere, 0, address.applied).astype(np.uint32),
     )  # fmt: skip
     return {"notes": notes}
 
@@ -288,6 +295,8 @@ def _subjects(
         person=person,
         household=happenings.household,
         day=day,
+        entry=registration,
+        weight=weights[registration],
         reference=reference[registration],
         forename=entries.forename[registration],
         surname=entries.surname_on(registration, day),
@@ -298,6 +307,17 @@ def _subjects(
         born=np.where(born == MISSING, people.date_of_birth[person], born).astype(np.int32),
     )
     return subjects, entries.applied[registration]
+
+
+def _typed_once(world: World, subjects: _Subjects, home: np.ndarray, generator: Stream) -> AddressText:
+    """The address of each note's record: typed once for each entry and home, and repeated on its notes."""
+    homes = len(world.properties.uprn)
+    _, first, note = np.unique(
+        subjects.entry.astype(np.int64) * homes + home, return_index=True, return_inverse=True
+    )
+    address = typed(world.properties, home[first], subjects.weight[first], generator)
+    parts = (address.home, address.street, address.town, address.postcode, address.applied)
+    return AddressText(*(part[note] for part in parts))
 
 
 def _keyed(composed: Composed, reference: np.ndarray) -> pa.Table:

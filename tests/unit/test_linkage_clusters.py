@@ -58,6 +58,20 @@ def test_twins_at_school_stay_apart_by_their_pupil_numbers() -> None:
     assert clustered([(0, 1)], link_keys) == [0, 1]
 
 
+def test_one_weak_link_does_not_join_two_groups_that_hold_together_by_themselves() -> None:
+    groups = [(0, 1, 20.0), (1, 2, 20.0), (3, 4, 20.0), (4, 5, 20.0)]
+    found = cluster(edges_of(*groups, (2, 3, 1.0)), records(*[{}] * 6))
+    assert (found.labels.tolist(), found.bridges) == ([0, 0, 0, 3, 3, 3], 1)
+
+
+def test_a_strong_link_or_two_weak_ones_join_groups_and_a_weak_one_joins_a_pair() -> None:
+    groups = [(0, 1, 20.0), (1, 2, 20.0), (3, 4, 20.0), (4, 5, 20.0)]
+    for links in ([(2, 3, 6.0)], [(2, 3, 1.0), (0, 5, 1.0)]):
+        assert set(cluster(edges_of(*groups, *links), records(*[{}] * 6)).labels.tolist()) == {0}
+    pair = edges_of((0, 1, 20.0), (1, 2, 20.0), (3, 4, 20.0), (2, 3, 1.0))
+    assert set(cluster(pair, records(*[{}] * 5)).labels.tolist()) == {0}
+
+
 def test_father_and_namesake_son_stay_apart_by_their_dates_of_birth() -> None:
     link_keys = records({"birth_date": "1961-03-04"}, {"full_name": "F H"}, {"birth_date": "1988-11-23"})
     assert clustered([(0, 1), (1, 2)], link_keys) == [0, 0, 2]
