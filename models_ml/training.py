@@ -176,7 +176,9 @@ def version_of(
     decisive = {
         "data": data_digest,
         "use_case": use_case.model_dump(include={"use_case", "unit", "horizon_months", "seed"}),
-        "features": [feature.model_dump(include={"name", "feed", "also", "kind", "sign"}) for feature in features],
+        "features": [
+            feature.model_dump(include={"name", "feed", "also", "kind", "sign"}) for feature in features
+        ],
         "parameters": parameters.as_dict(),
         "scikit_learn": sklearn.__version__,
     }
