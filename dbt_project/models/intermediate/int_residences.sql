@@ -106,6 +106,18 @@ from_tenants as (
 ),
 
 -- People in a claimant's home are known there for as long as the claim goes on.
+cancelled_claims as (
+    select
+        months.as_of_month,
+        benefit_claims.claim_ref,
+        benefit_claims.home_number,
+        max(benefit_claims.cancelled_date) as cancelled_date,
+    from months
+    inner join benefit_claims on {{ current_as_of('benefit_claims', 'months.as_of_month') }}
+    where benefit_claims.cancelled_date is not null
+    group by months.as_of_month, benefit_claims.claim_ref, benefit_claims.home_number
+),
+
 from_claims as (
     select
         months.as_of_month,
@@ -113,18 +125,18 @@ from_claims as (
         claim_members.record_ref,
         claim_members.property_ref,
         claim_members.start_date,
-        least(claim_members.end_date, benefit_claims.cancelled_date) as end_date,
+        least(claim_members.end_date, cancelled_claims.cancelled_date) as end_date,
         claim_members.year_of_birth,
         claim_members.relationship_code = 'CLAIMANT' as is_lead,
         claim_members.relationship_code = 'CHILD' as is_child,
         false as is_sighting,
     from months
     inner join claim_members on {{ current_as_of('claim_members', 'months.as_of_month') }}
-    left join benefit_claims
+    left join cancelled_claims
         on
-            claim_members.claim_ref = benefit_claims.claim_ref
-            and claim_members.home_number = benefit_claims.home_number
-            and {{ current_as_of('benefit_claims', 'months.as_of_month') }}
+            months.as_of_month = cancelled_claims.as_of_month
+            and claim_members.claim_ref = cancelled_claims.claim_ref
+            and claim_members.home_number = cancelled_claims.home_number
 ),
 
 from_electors as (
