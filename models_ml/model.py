@@ -9,6 +9,7 @@ log-odds are averaged.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -106,6 +107,35 @@ class RiskModel:
     @property
     def features(self) -> tuple[Feature, ...]:
         return self.encoder.features
+
+    def linear(self, inputs: Floats) -> Floats:
+        """Return the regression's log-odds of encoded `inputs`; it takes an unknown as average."""
+        log_odds: Floats = self.logistic.decision_function(np.nan_to_num(inputs))
+        return log_odds
+
+    def trees_that_use(self, place: int) -> HistGradientBoostingClassifier | None:
+        """Return a model of only those trees that look at the feature in `place`; None if none does."""
+        if self.trees is None:
+            return None
+        chosen = [
+            stage
+            for stage in self.trees._predictors
+            if any((tree.nodes["feature_idx"][tree.nodes["is_leaf"] == 0] == place).any() for tree in stage)
+        ]
+        if not chosen:
+            return None
+        some = copy(self.trees)
+        some._predictors = chosen
+        return some
+
+    def together(self, linear: Floats, of_trees: Floats | None) -> Floats:
+        """Return calibrated log-odds from those of the two halves."""
+        log_odds = np.clip(linear, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)
+        if of_trees is not None:
+            of_trees = np.clip(of_trees, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)
+            log_odds = (1.0 - self.tree_weight) * log_odds + self.tree_weight * of_trees
+        calibrated: Floats = self.slope * log_odds + self.intercept
+        return calibrated
 
     def raw_log_odds(self, inputs: Floats) -> Floats:
         """Return uncalibrated log-odds of encoded `inputs`; the regression takes an unknown as average."""

@@ -44,18 +44,33 @@ class Reason:
 
 
 def contributions(model: RiskModel, frame: pd.DataFrame) -> Floats:
-    """Return rows × features: log-odds of the row, minus those with that feature at the training average."""
+    """Return rows × features: log-odds of the row, minus those with that feature at the training average.
+
+    Only the trees that look at a feature can change with it: asking all of them for every feature takes thirty times
+    as long.
+    """
     with threadpool_limits(limits=1):
         inputs = model.encoder.transform(frame)
-        whole = model.log_odds(inputs)
+        linear = model.linear(inputs)
+        of_trees = None if model.trees is None else model.trees.decision_function(inputs)
+        whole = model.together(linear, of_trees)
+        slopes = model.logistic.coef_[0]
         parts = np.zeros_like(inputs)
         for place in range(inputs.shape[1]):
             # Rows that already are at the average (or unknown) have nothing to take away.
             rows = np.flatnonzero(np.nan_to_num(inputs[:, place]) != 0.0)
-            if len(rows):
+            if not len(rows):
+                continue
+            linear_without = linear[rows] - slopes[place] * inputs[rows, place]
+            trees_without = None if of_trees is None else of_trees[rows]
+            some = model.trees_that_use(place)
+            if some is not None:
                 occluded = inputs[rows].copy()
                 occluded[:, place] = 0.0
-                parts[rows, place] = whole[rows] - model.log_odds(occluded)
+                trees_without = (
+                    trees_without + some.decision_function(occluded) - some.decision_function(inputs[rows])
+                )
+            parts[rows, place] = whole[rows] - model.together(linear_without, trees_without)
     return parts
 
 
