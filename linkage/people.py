@@ -44,7 +44,7 @@ class PeopleReport:
 
     `candidates`: compared pairs by blocking rule. `match_weights`: pairs by whole match weight, the ends
     open. `cluster_sizes`: people by number of records. `contradicted`: groups of linked records that held two
-    people's identities, rebuilt with `refused_merges`. `cut_bridges`: single weak links between groups.
+    people's identities, rebuilt with `refused_merges`. `cut_bridges`: weak links that hung on one record.
     """
 
     skipped: bool

@@ -64,6 +64,18 @@ def test_one_weak_link_does_not_join_two_groups_that_hold_together_by_themselves
     assert (found.labels.tolist(), found.bridges) == ([0, 0, 0, 3, 3, 3], 1)
 
 
+def test_weak_links_of_one_record_to_many_of_another_group_are_one_bridge() -> None:
+    groups = [(0, 1, 20.0), (1, 2, 20.0), (3, 4, 20.0), (4, 5, 20.0)]
+    found = cluster(edges_of(*groups, (2, 3, 2.0), (2, 4, 2.0), (2, 5, 1.0)), records(*[{}] * 6))
+    assert (found.labels.tolist(), found.bridges) == ([0, 0, 0, 3, 3, 3], 3)
+
+
+def test_a_record_that_belongs_weakly_to_one_group_carries_no_other_into_it() -> None:
+    groups = [(0, 1, 20.0), (1, 2, 20.0), (3, 4, 20.0), (4, 5, 20.0)]
+    found = cluster(edges_of(*groups, (5, 6, 4.0), (2, 6, 2.0)), records(*[{}] * 7))
+    assert (found.labels.tolist(), found.bridges) == ([0, 0, 0, 3, 3, 3, 3], 1)
+
+
 def test_a_strong_link_or_two_weak_ones_join_groups_and_a_weak_one_joins_a_pair() -> None:
     groups = [(0, 1, 20.0), (1, 2, 20.0), (3, 4, 20.0), (4, 5, 20.0)]
     for links in ([(2, 3, 6.0)], [(2, 3, 1.0), (0, 5, 1.0)]):
