@@ -24,16 +24,13 @@ import numpy as np
 from governance.contracts import FeedContract, read_contracts
 from stores.home import Home
 from synthetic.blocks import BLOCK_HOUSEHOLDS, arrange
-from synthetic.dates import add_months, day_of, month_starts
+from synthetic.dates import add_months, day_of
 from synthetic.feeds.deliveries import schedule
 from synthetic.hazard import ROUTES
-from synthetic.life_course import live
 from synthetic.life_tables import BURN_IN_MONTHS, SHOCK_KINDS, Shock
 from synthetic.production import LARGEST_WORKERS, FeedPlan, can_fork, make_feeds
-from synthetic.properties import make_properties
-from synthetic.residences import make_residences
 from synthetic.truth import TRUTH_FILES, write_truth
-from synthetic.world import World
+from synthetic.world import make_world
 
 GENERATOR_VERSION = 2
 """Raised when the same parameters give other files."""
@@ -111,15 +108,10 @@ def make_county(
     say = progress or (lambda _: None)
     modules = feed_modules()
     say("homes and people")
-    starts = month_starts(add_months(first_month, -BURN_IN_MONTHS), BURN_IN_MONTHS + months)
-    first_day, last_day = int(starts[BURN_IN_MONTHS]), int(starts[-1])
-    properties = make_properties(households, seed, first_day, last_day)
-    course = live(properties, households, starts, seed, progress, shock=shock)
-    world, blocks = arrange(
-        World(properties, course, make_residences(course), seed, first_day, last_day), block_households
-    )
-    intercepts = course.intercepts
-    del course
+    whole = make_world(households, months, seed, first_month, progress, shock)
+    intercepts = whole.course.intercepts
+    world, blocks = arrange(whole, block_households)
+    del whole
     plans = {
         feed: FeedPlan(
             contract,
@@ -148,7 +140,7 @@ def make_county(
         truth_rows=truth_rows,
         intercepts={route: round(float(value), 4) for route, value in zip(ROUTES, intercepts, strict=True)},
     )
-    _write_county_file(home, report, first_day, last_day)
+    _write_county_file(home, report, world.first_day, world.last_day)
     return report
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
-from synthetic.dates import Days
+from synthetic.dates import Days, add_months, month_starts
 from synthetic.errors import error_weights
-from synthetic.life_tables import LifeCourse
-from synthetic.properties import PRIVATE, Properties
-from synthetic.residences import Residences
+from synthetic.life_course import live
+from synthetic.life_tables import BURN_IN_MONTHS, LifeCourse, Shock
+from synthetic.properties import PRIVATE, Properties, make_properties
+from synthetic.residences import Residences, make_residences
 from synthetic.streams import Stream, stream
 
 
@@ -54,3 +57,19 @@ class World:
         place = np.searchsorted(key, household.astype(np.int64) * 2**20 + day + 2**18, side="right") - 1
         found = order[np.maximum(place, 0)]
         return np.where((place >= 0) & (spells.household[found] == household), found, -1)
+
+
+def make_world(
+    households: int,
+    months: int,
+    seed: int,
+    first_month: date,
+    progress: Callable[[str], None] | None = None,
+    shock: Shock | None = None,
+) -> World:
+    """Let `households` live through the burn-in and the `months` of deliveries from `first_month` on."""
+    starts = month_starts(add_months(first_month, -BURN_IN_MONTHS), BURN_IN_MONTHS + months)
+    first_day, last_day = int(starts[BURN_IN_MONTHS]), int(starts[-1])
+    properties = make_properties(households, seed, first_day, last_day)
+    course = live(properties, households, starts, seed, progress, shock=shock)
+    return World(properties, course, make_residences(course), seed, first_day, last_day)

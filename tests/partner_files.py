@@ -152,7 +152,7 @@ def _pieces(parsed: Any, luck: random.Random) -> list[str]:
             for _ in range(min(int(most), 12) if int(most) > 1 else int(fewest)):
                 pieces += _pieces(inner, luck)
         elif kind is not _constants.AT:
-            raise NotImplementedError(f"teach {__name__} to write {kind}")
+            raise ValueError(f"no text can be made for {kind} in a pattern: add it to _pieces")
     return pieces
 
 

@@ -20,10 +20,9 @@ import yaml
 
 from stores.home import Home
 from synthetic.county import make_county
-from synthetic.dates import add_months, day_number, month_starts
+from synthetic.dates import day_number
 from synthetic.feeds import case_notes
 from synthetic.feeds.deliveries import TableRecords
-from synthetic.life_course import BURN_IN_MONTHS, live
 from synthetic.note_text import (
     AFFIRMED,
     DENIED,
@@ -35,10 +34,8 @@ from synthetic.note_text import (
     compose,
     read_grammar,
 )
-from synthetic.properties import make_properties
-from synthetic.residences import make_residences
 from synthetic.streams import stream
-from synthetic.world import World
+from synthetic.world import World, make_world
 
 FIRST_MONTH, MONTHS, HOUSEHOLDS = date(2024, 10, 1), 18, 6000
 GRAMMAR = read_grammar()
@@ -49,11 +46,7 @@ BIRTH_DATE = re.compile(r"\b\d{2}/\d{2}/(?:19|20)\d{2}\b")
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    starts = month_starts(add_months(FIRST_MONTH, -BURN_IN_MONTHS), BURN_IN_MONTHS + MONTHS)
-    first, last = int(starts[BURN_IN_MONTHS]), int(starts[-1])
-    properties = make_properties(HOUSEHOLDS, 2, first, last)
-    course = live(properties, HOUSEHOLDS, starts, 2)
-    return World(properties, course, make_residences(course), 2, first, last)
+    return make_world(HOUSEHOLDS, MONTHS, 2, FIRST_MONTH)
 
 
 @pytest.fixture(scope="module")

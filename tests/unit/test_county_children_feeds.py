@@ -15,14 +15,11 @@ from bridge.parsing import parse_tables
 from governance.contracts import read_contracts
 from stores.home import Home
 from synthetic.county import FIRST_MONTH
-from synthetic.dates import add_months, month_starts
+from synthetic.dates import add_months
 from synthetic.feeds import children_in_need, early_help, school_census
 from synthetic.feeds.deliveries import TableRecords, schedule, write_feed
 from synthetic.feeds.rendering import text_of
-from synthetic.life_course import BURN_IN_MONTHS, live
-from synthetic.properties import make_properties
-from synthetic.residences import make_residences
-from synthetic.world import World
+from synthetic.world import World, make_world
 
 CONTRACTS = read_contracts()
 HOUSEHOLDS, MONTHS = 3000, 12
@@ -31,11 +28,7 @@ END = add_months(FIRST_MONTH, MONTHS + 1)
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    starts = month_starts(add_months(FIRST_MONTH, -BURN_IN_MONTHS), BURN_IN_MONTHS + MONTHS)
-    first_day, last_day = int(starts[BURN_IN_MONTHS]), int(starts[-1])
-    properties = make_properties(HOUSEHOLDS, 1, first_day, last_day)
-    course = live(properties, HOUSEHOLDS, starts, 1)
-    return World(properties, course, make_residences(course), 1, first_day, last_day)
+    return make_world(HOUSEHOLDS, MONTHS, 1, FIRST_MONTH)
 
 
 @pytest.fixture(scope="module")

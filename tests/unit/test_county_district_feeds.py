@@ -13,15 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthetic.county import make_county
-from synthetic.dates import OPEN, add_months, as_text, month_starts
+from synthetic.county import FIRST_MONTH, make_county
+from synthetic.dates import OPEN, as_text
 from synthetic.feeds import electoral_register, housing_benefit, housing_register, sundry_debts
 from synthetic.feeds.deliveries import TableRecords
-from synthetic.life_course import live
-from synthetic.life_tables import BURN_IN_MONTHS
-from synthetic.properties import OWNER, PRIVATE, SOCIAL, make_properties
-from synthetic.residences import make_residences
-from synthetic.world import World
+from synthetic.properties import OWNER, PRIVATE, SOCIAL
+from synthetic.world import World, make_world
 
 HOUSEHOLDS, MONTHS, SEED = 3000, 18, 1
 EPOCH = date(1970, 1, 1).toordinal()
@@ -93,11 +90,7 @@ def shown_on(records: TableRecords, day: int) -> Shown:
 @pytest.fixture(scope="module")
 def county() -> County:
     """3,000 households over 18 months after the burn-in."""
-    starts = month_starts(add_months(date(2024, 10, 1), -BURN_IN_MONTHS), BURN_IN_MONTHS + MONTHS)
-    first_day, last_day = int(starts[BURN_IN_MONTHS]), int(starts[-1])
-    properties = make_properties(HOUSEHOLDS, SEED, first_day, last_day)
-    course = live(properties, HOUSEHOLDS, starts, SEED)
-    return County(World(properties, course, make_residences(course), SEED, first_day, last_day))
+    return County(make_world(HOUSEHOLDS, MONTHS, SEED, FIRST_MONTH))
 
 
 @pytest.mark.parametrize("feed", FEEDS)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import numpy as np
 import pytest
 
 from synthetic import hazard
-from synthetic.dates import add_months, month_starts
+from synthetic.county import FIRST_MONTH
 from synthetic.hazard import HORIZONS, ROUTES, Levels, Situation
-from synthetic.life_course import live
 from synthetic.life_tables import BURN_IN_MONTHS, NO_DUTY, LifeCourse
 from synthetic.population import CHILD, GROWN_CHILD
-from synthetic.properties import OWNER, PRIVATE, SOCIAL, Properties, make_properties
-from synthetic.residences import Residences, make_residences
+from synthetic.properties import OWNER, PRIVATE, SOCIAL, Properties
+from synthetic.residences import Residences
+from synthetic.world import make_world
 
 HOUSEHOLDS, MONTHS = 12_000, 18
 
@@ -22,10 +20,8 @@ HOUSEHOLDS, MONTHS = 12_000, 18
 @pytest.fixture(scope="module")
 def lived() -> tuple[Properties, LifeCourse, Residences]:
     """12,000 households over 18 months after the burn-in, without partners' files."""
-    starts = month_starts(add_months(date(2024, 10, 1), -BURN_IN_MONTHS), BURN_IN_MONTHS + MONTHS)
-    properties = make_properties(HOUSEHOLDS, 1, int(starts[BURN_IN_MONTHS]), int(starts[-1]))
-    course = live(properties, HOUSEHOLDS, starts, 1)
-    return properties, course, make_residences(course)
+    world = make_world(HOUSEHOLDS, MONTHS, 1, FIRST_MONTH)
+    return world.properties, world.course, world.residences
 
 
 def situation(count: int = 1, **changes: object) -> Situation:

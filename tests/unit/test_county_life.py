@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,9 @@ import yaml
 
 from synthetic import life_course
 from synthetic.circumstances import DECLINED, DUTY_OWED, HOUSING_BENEFIT, UNIVERSAL_CREDIT, ChildEpisodes
-from synthetic.dates import MISSING, OPEN, add_months, month_starts
+from synthetic.county import FIRST_MONTH
+from synthetic.dates import MISSING, OPEN
 from synthetic.hazard import ARREARS, FAMILY_EXCLUSION, HORIZONS, SECTION_21
-from synthetic.life_course import live
 from synthetic.life_tables import (
     BURN_IN_MONTHS,
     NO_DUTY,
@@ -25,20 +24,15 @@ from synthetic.life_tables import (
     Shock,
 )
 from synthetic.population import MARITAL
-from synthetic.properties import PRIVATE, SOCIAL, make_properties, read_places
-from synthetic.residences import make_residences
-from synthetic.world import World
+from synthetic.properties import PRIVATE, SOCIAL, read_places
+from synthetic.world import World, make_world
 
 HOUSEHOLDS, MONTHS = 10_000, 30
 YEARS = MONTHS / 12
 
 
 def county(households: int, months: int, seed: int = 1, shock: Shock | None = None) -> World:
-    starts = month_starts(add_months(date(2024, 10, 1), -BURN_IN_MONTHS), BURN_IN_MONTHS + months)
-    first, last = int(starts[BURN_IN_MONTHS]), int(starts[-1])
-    properties = make_properties(households, seed, first, last)
-    course = live(properties, households, starts, seed, shock=shock)
-    return World(properties, course, make_residences(course), seed, first, last)
+    return make_world(households, months, seed, FIRST_MONTH, shock=shock)
 
 
 @pytest.fixture(scope="module")

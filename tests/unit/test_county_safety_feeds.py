@@ -11,14 +11,12 @@ import pyarrow.compute as pc
 import pytest
 
 from governance.contracts import Identifier, read_contracts
-from synthetic.dates import OPEN, add_months, as_text, month_starts
+from synthetic.dates import OPEN, as_text
 from synthetic.feeds import antisocial_behaviour, hub_interventions, small_area_statistics
 from synthetic.feeds.deliveries import TableRecords
 from synthetic.feeds.rendering import lines_of
-from synthetic.life_course import BURN_IN_MONTHS, live
-from synthetic.properties import OWNER, make_properties
-from synthetic.residences import make_residences
-from synthetic.world import World
+from synthetic.properties import OWNER
+from synthetic.world import World, make_world
 
 CONTRACTS = read_contracts()
 FIRST_MONTH, MONTHS, HOUSEHOLDS = date(2024, 10, 1), 18, 13_000
@@ -27,11 +25,7 @@ FIRST_MONTH, MONTHS, HOUSEHOLDS = date(2024, 10, 1), 18, 13_000
 @pytest.fixture(scope="module")
 def world() -> World:
     """20 small areas, 18 months."""
-    starts = month_starts(add_months(FIRST_MONTH, -BURN_IN_MONTHS), BURN_IN_MONTHS + MONTHS)
-    first, last = int(starts[BURN_IN_MONTHS]), int(starts[-1])
-    properties = make_properties(HOUSEHOLDS, 1, first, last)
-    course = live(properties, HOUSEHOLDS, starts, 1)
-    return World(properties, course, make_residences(course), 1, first, last)
+    return make_world(HOUSEHOLDS, MONTHS, 1, FIRST_MONTH)
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from lxml import etree
 from governance.contracts import Column, FeedContract, FileFormat, Table, read_contracts
 from stores.home import Home
 from synthetic.blocks import POINTS_AT, arrange, block_of
-from synthetic.county import make_county
-from synthetic.dates import OPEN, day_number, day_of, month_starts
+from synthetic.county import FIRST_MONTH, make_county
+from synthetic.dates import OPEN, day_number, day_of
 from synthetic.feeds.deliveries import (
     FULL,
     TERMLY,
@@ -31,11 +31,7 @@ from synthetic.feeds.deliveries import (
     write_feed,
 )
 from synthetic.feeds.rendering import lines_of
-from synthetic.life_course import live
-from synthetic.life_tables import BURN_IN_MONTHS
-from synthetic.properties import make_properties
-from synthetic.residences import make_residences
-from synthetic.world import World
+from synthetic.world import World, make_world
 
 FIRST = day_number(date(2024, 10, 1))
 LATEST = [Delivery(FIRST, FIRST + 1, FULL)]
@@ -191,11 +187,7 @@ def test_an_unknown_rhythm_is_refused() -> None:
 @pytest.fixture(scope="module")
 def world() -> World:
     """900 households of the county, 18 months after the burn-in."""
-    starts = month_starts(date(2021, 10, 1), BURN_IN_MONTHS + 18)
-    first, last = int(starts[BURN_IN_MONTHS]), int(starts[-1])
-    properties = make_properties(900, 5, first, last)
-    course = live(properties, 900, starts, 5)
-    return World(properties, course, make_residences(course), 5, first, last)
+    return make_world(900, 18, 5, FIRST_MONTH)
 
 
 def test_blocks_hold_every_row_once_and_point_at_their_own(world: World) -> None:

@@ -1,9 +1,7 @@
 with
 
 members as (
-    select members.*
-    from {{ ref('int_household_members') }} as members
-    inner join {{ ref('int_as_of_months') }} as months on members.as_of_month = months.as_of_month
+    {{ members_of_months() | indent(4) }}
 ),
 
 people as (
