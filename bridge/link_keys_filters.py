@@ -1,0 +1,177 @@
+"""Name filters: a name's bigrams in a keyed bit field, so that similar names differ in few bits.
+
+A bigram sets `hashes` bits of a sparse filter. Each stored bit is then the exclusive-or of `diffusion` sparse bits
+chosen by the key: similar names stay near each other, and no stored bit stands for a bigram any more.
+
+One code path makes the county's filters and the ones they are measured against (`FilterRecipe`). Diffusing is linear:
+the filter of a full name is the exclusive-or of the forename's, the surname's, and that of the sparse bits they share.
+So forenames and surnames are diffused once each, and full names cost two rows of words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bridge.link_keys_columns import Codes, Field, keyed_digests, length_prefixed, paired, text_field
+from exchange.link_key_schema import FILTER_BITS
+
+WORD_BITS = 64
+NUMBERS_IN_DIGEST = 8
+MOST_DIFFUSION = 16
+"""Half of the draws that `_diffusion_table` makes for a stored bit, so that enough of them are distinct."""
+NAMES_AT_ONCE = 2_048
+PAIRS_AT_ONCE = 16_384
+"""Names, and full names, worked on in one go: few enough to stay in the processor's cache."""
+
+PAD = b"_"
+BYTE_VALUES = 256
+
+Words = npt.NDArray[np.uint64]
+KeyOf = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class FilterRecipe:
+    """How a name becomes bits.
+
+    `bits` of the whole filter (a multiple of 64; of 128 with `per_field`); `hashes` sparse bits set by one bigram;
+    `diffusion` sparse bits in each stored bit, 0 for none (a plain filter); `per_field`: forename in the first half of
+    the bits, surname in the second, rather than both in one.
+    """
+
+    bits: int = FILTER_BITS
+    hashes: int = 3
+    diffusion: int = 10
+    per_field: bool = False
+
+    def __post_init__(self) -> None:
+        if self.bits % (2 * WORD_BITS if self.per_field else WORD_BITS) or not 0 < self.bits <= 2**16:
+            raise ValueError(f"{self.bits} bits do not fill whole words")
+        if self.hashes < 1 or not 0 <= self.diffusion <= MOST_DIFFUSION:
+            raise ValueError(f"{self.hashes} hashes with a diffusion of {self.diffusion} make no filter")
+
+    @property
+    def words(self) -> int:
+        return self.bits // WORD_BITS
+
+
+COUNTY_RECIPE = FilterRecipe()
+"""One name filter per record: 1,024 bits, k = 3, t = 10 (ADR 0012 holds the frontier it was chosen from)."""
+
+
+def encode_filters(
+    forenames: pa.Array | pa.ChunkedArray,
+    surnames: pa.Array | pa.ChunkedArray,
+    key_of: KeyOf,
+    recipe: FilterRecipe = COUNTY_RECIPE,
+) -> Words:
+    """Return the filters of names in standard form, records × `recipe.words`; all zero where both names are missing.
+
+    `key_of` gives the 32-byte key for "forename", "surname" and "diffusion".
+    """
+    return filters_of_fields(text_field(forenames), text_field(surnames), key_of, recipe)
+
+
+def filters_of_fields(forename: Field, surname: Field, key_of: KeyOf, recipe: FilterRecipe) -> Words:
+    """As `encode_filters`, for names that are codes into distinct values already."""
+    place, forenames, surnames = paired(forename.codes, surname.codes, len(surname.values))
+    return filters_of_pairs(forename, surname, forenames, surnames, key_of, recipe)[place]
+
+
+def filters_of_pairs(
+    forename: Field, surname: Field, forenames: Codes, surnames: Codes, key_of: KeyOf, recipe: FilterRecipe
+) -> Words:
+    """Return the filter of every pair of codes (`NO_VALUE`: that name is missing), pairs × words."""
+    width = recipe.bits // 2 if recipe.per_field else recipe.bits
+    table = _diffusion_table(key_of("diffusion"), width, recipe.diffusion) if recipe.diffusion else None
+    sparse = [
+        _sparse_filters(field.values, key_of(name), width, recipe.hashes)
+        for name, field in (("forename", forename), ("surname", surname))
+    ]
+    stored = [_diffused(filters, table) if table is not None else filters for filters in sparse]
+    if recipe.per_field:
+        return np.concatenate([stored[0][forenames], stored[1][surnames]], axis=1)
+    if table is None:
+        return stored[0][forenames] | stored[1][surnames]
+    filters = np.empty((len(forenames), recipe.words), dtype=np.uint64)
+    for start in range(0, len(forenames), PAIRS_AT_ONCE):
+        chunk = slice(start, start + PAIRS_AT_ONCE)
+        first, second = forenames[chunk], surnames[chunk]
+        filters[chunk] = stored[0][first] ^ stored[1][second]
+        # A bit that both names set went out in the exclusive-or, and belongs in: once more puts it back.
+        shared = sparse[0][first] & sparse[1][second]
+        rows = np.flatnonzero(shared.any(axis=1))
+        filters[start + rows] ^= _diffused(shared[rows], table)
+    return filters
+
+
+def _sparse_filters(values: pa.Array, key: bytes, bits: int, hashes: int) -> Words:
+    """Return the undiffused filter of every value, and of "no name" (no bits) as the last row."""
+    joined, starts = _padded(values)
+    letters = joined.astype(np.int64)
+    bigrams = letters[:-1] * BYTE_VALUES + letters[1:]
+    within = np.ones(len(bigrams), dtype=np.bool_)
+    within[starts[1:] - 1] = False
+    rows = np.repeat(np.arange(len(values)), np.diff(np.append(starts, len(joined))) - 1)
+    found, bigram = np.unique(bigrams[within], return_inverse=True)
+    hashed = _hashed_bigrams(found.tolist(), key, hashes) % bits
+    filters = np.zeros((len(values) + 1, bits // WORD_BITS), dtype=np.uint64)
+    offsets = np.searchsorted(rows, np.arange(0, len(values) + NAMES_AT_ONCE, NAMES_AT_ONCE))
+    for number, start in enumerate(range(0, len(values), NAMES_AT_ONCE)):
+        chunk = slice(offsets[number], offsets[number + 1])
+        marks = np.zeros((min(NAMES_AT_ONCE, len(values) - start), bits), dtype=np.bool_)
+        marks[rows[chunk, None] - start, hashed[bigram[chunk]]] = True
+        filters[start : start + len(marks)] = np.packbits(marks, axis=1).view(">u8")
+    return filters
+
+
+def _hashed_bigrams(bigrams: list[int], key: bytes, hashes: int) -> Codes:
+    """Return `hashes` keyed 32-bit numbers for each bigram."""
+    messages = length_prefixed(bigram.to_bytes(2, "big") for bigram in bigrams)
+    parts = [b"", *(bytes((part,)) for part in range(1, -(-hashes // NUMBERS_IN_DIGEST)))]
+    numbers = [
+        np.frombuffer(b"".join(keyed_digests(key, [message + part for message in messages])), dtype=">u4")
+        for part in parts
+    ]
+    joined = np.concatenate([number.reshape(-1, NUMBERS_IN_DIGEST) for number in numbers], axis=1)
+    return joined[:, :hashes].astype(np.int64)
+
+
+def _padded(values: pa.Array) -> tuple[npt.NDArray[np.uint8], Codes]:
+    """Return the bytes of all values, each between two `PAD`s, and where each begins."""
+    framed = pc.binary_join_element_wise(PAD, values, PAD, b"")
+    lengths = pc.binary_length(framed).to_numpy().astype(np.int64)
+    text = np.frombuffer(b"".join(framed.to_pylist()), dtype=np.uint8)
+    return text, np.cumsum(lengths) - lengths
+
+
+def _diffusion_table(key: bytes, bits: int, diffusion: int) -> Words:
+    """Return, for every sparse bit, the stored bits that it goes into, as words.
+
+    Each stored bit has `diffusion` distinct sparse bits chosen by `key`.
+    """
+    table = np.zeros((bits, bits), dtype=np.bool_)
+    # 32 draws hold at least 10 distinct bits of 1,024 but in fewer than one key of 10^20.
+    for bit in range(bits):
+        stream = b"".join(keyed_digests(key, [bytes((part,)) + bit.to_bytes(2, "big") for part in (0, 1)]))
+        draws = np.frombuffer(stream, dtype=">u2") % bits
+        table[list(dict.fromkeys(draws.tolist()))[:diffusion], bit] = True
+    return np.packbits(table, axis=1).view(">u8").astype(np.uint64)
+
+
+def _diffused(sparse: Words, table: Words) -> Words:
+    """Return, for each row of sparse bits, the exclusive-or of the rows of `table` that its bits choose."""
+    stored = np.zeros_like(sparse)
+    for start in range(0, len(sparse), NAMES_AT_ONCE):
+        chunk = sparse[start : start + NAMES_AT_ONCE].astype(">u8").view(np.uint8)
+        rows, bits = np.nonzero(np.unpackbits(chunk, axis=1))
+        if len(rows):
+            first = np.flatnonzero(np.diff(rows, prepend=-1))
+            stored[start + rows[first]] = np.bitwise_xor.reduceat(table[bits], first, axis=0)
+    return stored
