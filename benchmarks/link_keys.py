@@ -22,7 +22,7 @@ SEED = 1
 class _FixedKeys:
     """Root keys for measuring only."""
 
-    def root(self, name: str) -> bytes:
+    def root(self, name: str, version: int | None = None) -> bytes:
         return name.encode().ljust(32, b".")
 
 

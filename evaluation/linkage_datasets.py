@@ -43,7 +43,7 @@ from linkage.comparisons import (
 )
 from linkage.pairs import score_pairs
 from linkage.training import TrainingPlan, train_settings
-from stores.keys import KEY_BYTES
+from stores.keys import FIRST_VERSION, KEY_BYTES
 
 Dataset = Literal["febrl3", "historical_50k"]
 
@@ -81,8 +81,14 @@ class PassingKeys:
     def __init__(self) -> None:
         self._roots: dict[str, bytes] = {}
 
-    def root(self, name: str) -> bytes:
-        return self._roots.setdefault(name, token_bytes(KEY_BYTES))
+    def root(self, name: str, version: int | None = None) -> bytes:
+        return self._roots.setdefault(f"{name}/{version or FIRST_VERSION}", token_bytes(KEY_BYTES))
+
+    def current(self, name: str) -> int:  # noqa: ARG002  there is one version of everything
+        return FIRST_VERSION
+
+    def usable(self, name: str) -> tuple[int, ...]:
+        return (self.current(name),)
 
 
 def evaluate_dataset(dataset: Dataset) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,10 +32,54 @@ class StoreUnreadableError(RuntimeError):
     """A store cannot be opened: wrong key, damaged, or missing."""
 
 
-def storage_key(keys: KeyProvider, store: str) -> str:
+class StoreKey(str):
+    """A store's key in hexadecimal, and how to get the keys that it may still be under from before a rotation.
+
+    A store made anew is always under the key itself.
+    """
+
+    older: Callable[[], Iterator[str]] | None = None
+
+
+def storage_key(keys: KeyProvider, store: str, version: int | None = None) -> StoreKey:
     """Return the hexadecimal encryption key of the store called `store` (its path inside the zone, without
-    suffix)."""
-    return derive_key(keys.root("storage"), "storage", store).hex()
+    suffix).
+
+    Without `version` it is derived from the current storage root, and a store that a rotation of keys has not
+    reached yet still opens; with `version` it is that version's key alone.
+    """
+    key = StoreKey(_derived(keys, store, version))
+    if version is None and len(usable := keys.usable("storage")) > 1:
+        key.older = lambda: (_derived(keys, store, each) for each in usable[1:])
+    return key
+
+
+def _derived(keys: KeyProvider, store: str, version: int | None) -> str:
+    return derive_key(keys.root("storage", version), "storage", store).hex()
+
+
+def store_version(keys: KeyProvider, store: str, path: Path) -> int:
+    """Return the version of the storage root that the store at `path` is under.
+
+    Raises `StoreUnreadableError` if it is under none that is usable, or damaged, or not there.
+    """
+    for version in keys.usable("storage"):
+        try:
+            with attached(path, storage_key(keys, store, version), read_only=True):
+                return version
+        except StoreUnreadableError:
+            continue
+    raise _unreadable(path, "no usable key fits")
+
+
+def opening_key(keys: KeyProvider, store: str, path: Path) -> str:
+    """Return the one key that opens the store at `path`, for another program; the current one if it is not
+    there yet.
+
+    Raises `StoreUnreadableError` if no usable key opens it.
+    """
+    version = store_version(keys, store, path) if path.is_file() else None
+    return str(storage_key(keys, store, version))
 
 
 @contextmanager
@@ -127,15 +171,34 @@ def attach(
 ) -> None:
     """Attach the encrypted store at `path` to `connection` as `name`; the caller holds the lock when
     writing."""
+    refused = _attach(connection, path, key, name, read_only=read_only)
+    if refused is not None and isinstance(key, StoreKey) and key.older is not None and path.is_file():
+        for older in key.older():
+            if _attach(connection, path, older, name, read_only=read_only) is None:
+                return
+    if refused is not None:
+        raise _unreadable(path, refused)
+
+
+def _attach(
+    connection: duckdb.DuckDBPyConnection, path: Path, key: str, name: str, *, read_only: bool
+) -> str | None:
+    """Attach, or say what kind of error kept it from being attached."""
     mode = ", read_only" if read_only else ""
     # The key is bound: a syntax error echoes whatever is inlined. (The path cannot be bound.)
     quoted_path = str(path).replace("'", "''")
     try:
-        connection.execute(f"attach '{quoted_path}' as {name} (encryption_key ?{mode})", [key])
+        connection.execute(f"attach '{quoted_path}' as {name} (encryption_key ?{mode})", [str(key)])
     except duckdb.Error as error:
-        raise StoreUnreadableError(
-            f"{path}: cannot be opened ({type(error).__name__}). Is it the right key, and the whole file?"
-        ) from None
+        return type(error).__name__
+    return None
+
+
+def _unreadable(path: Path, why: str) -> StoreUnreadableError:
+    return StoreUnreadableError(
+        f"{path}: cannot be opened ({why}). Is it the right key, and the whole file? "
+        "`doorstep keys status` says which key each store needs; nothing was written."
+    )
 
 
 def rewrite(path: Path, key: str) -> None:

@@ -1,114 +1,126 @@
-"""Root keys and everything derived from them.
+"""Root keys of a zone and everything derived from them.
 
-One 256-bit root per purpose and zone; every other key is HKDF-SHA256 (RFC 5869) of a root, with an `info`
-that names what the key is for. A missing or malformed key stops the caller: there is no fallback to
-plaintext.
+One 256-bit root per purpose and zone, each in versions; every other key is derived from a root. A missing,
+malformed or wrong key stops the caller: there is no fallback to plaintext, nor from one provider to another.
+
+A zone's keys come from the first of these that is configured, and from that alone:
+
+- a command, where `DOORSTEP_<ZONE>_KEY_COMMAND` is set (for a key service),
+- environment variables, where `DOORSTEP_<ZONE>_KEY_STORAGE` is set,
+- files in the zone's `keys` folder.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
-import stat
-from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Protocol
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from stores.key_derivation import (
+    DERIVATION_VERSION,
+    KEY_BYTES,
+    KeyUnavailableError,
+    derive_key,
+    key_id,
+)
+from stores.key_providers import (
+    COMMAND_PATIENCE_SECONDS,
+    CommandKeys,
+    EnvironmentKeys,
+    FileKeys,
+    KeyProvider,
+    PinnedKeys,
+    RegisteredKeys,
+    command_arguments,
+)
+from stores.key_register import FIRST_VERSION, KeyRegister, KeyState
 
-from stores.files import written_atomically
-
-KEY_BYTES = 32
-DERIVATION_VERSION = "doorstep/1"
+__all__ = [
+    "ANALYTICS_ROOTS",
+    "COUNCIL_ROOTS",
+    "DERIVATION_VERSION",
+    "FIRST_VERSION",
+    "KEY_BYTES",
+    "CommandKeys",
+    "EnvironmentKeys",
+    "FileKeys",
+    "KeyProvider",
+    "KeyRegister",
+    "KeyState",
+    "KeyUnavailableError",
+    "PinnedKeys",
+    "RegisteredKeys",
+    "create_missing_keys",
+    "derive_key",
+    "key_id",
+    "register_keys",
+    "zone_keys",
+]
 
 COUNCIL_ROOTS = ("pseudonym", "linkage", "storage", "exchange")
 ANALYTICS_ROOTS = ("identifier", "storage", "exchange")
 
 
-class KeyUnavailableError(RuntimeError):
-    """A root key is missing, unreadable, malformed, or readable by other users."""
+def zone_keys(zone: str, folder: Path) -> RegisteredKeys:
+    """Return the keys of `zone` ("council" or "analytics") from the provider that is configured for it.
 
-
-class KeyProvider(Protocol):
-    """Something that can hand over a root key by name: a folder, the environment, later a key service."""
-
-    def root(self, name: str) -> bytes:
-        """Return the 32-byte root key called `name`; raise `KeyUnavailableError` if it cannot be had."""
-        ...
-
-
-@dataclass(frozen=True)
-class FileKeys:
-    """Root keys as hexadecimal files `<name>.key`, each readable by its owner alone."""
-
-    folder: Path
-
-    def root(self, name: str) -> bytes:
-        path = self.folder / f"{name}.key"
-        if not path.is_file():
-            raise KeyUnavailableError(
-                f"{path}: no such key. Make one with `doorstep keys init`, or restore it."
-            )
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise KeyUnavailableError(f"{path}: other users can read this key. Run `chmod 600` on it.")
-        return _from_hex(path.read_text(encoding="ascii", errors="replace"), str(path))
-
-
-@dataclass(frozen=True)
-class EnvironmentKeys:
-    """Root keys as hexadecimal environment variables `<PREFIX>_<NAME>`."""
-
-    prefix: str
-
-    def root(self, name: str) -> bytes:
-        variable = f"{self.prefix}_{name.upper()}"
-        text = os.environ.get(variable)
-        if not text:
-            raise KeyUnavailableError(
-                f"{variable} is not set: it must hold the {name} root key, 64 hexadecimal digits."
-            )
-        return _from_hex(text, variable)
-
-
-def _from_hex(text: str, where: str) -> bytes:
-    try:
-        key = bytes.fromhex(text.strip())
-    except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise KeyUnavailableError(f"{where}: not a key. It must hold 64 hexadecimal digits.")
-    return key
-
-
-def zone_keys(zone: str, folder: Path) -> KeyProvider:
-    """Return the keys of `zone` ("council" or "analytics"): from the environment where set there, else from
-    `folder`."""
+    `folder` holds the key files, or the register alone. Raises `KeyUnavailableError` if two are configured.
+    """
     prefix = f"DOORSTEP_{zone.upper()}_KEY"
+    command, timeout = f"{prefix}_COMMAND", f"{prefix}_COMMAND_SECONDS"
+    if os.environ.get(command):
+        if f"{prefix}_STORAGE" in os.environ:
+            raise KeyUnavailableError(f"{command} and {prefix}_STORAGE are both set. Unset one of them.")
+        patience = _seconds(os.environ.get(timeout), timeout)
+        return CommandKeys(zone, command_arguments(os.environ[command], command), folder, patience)
     if f"{prefix}_STORAGE" in os.environ:
-        return EnvironmentKeys(prefix)
+        return EnvironmentKeys(prefix, folder)
     return FileKeys(folder)
 
 
-def derive_key(root: bytes, *purpose: str, length: int = KEY_BYTES) -> bytes:
-    """Derive `length` bytes from `root` for one purpose, given as path-like parts (none may hold a NUL)."""
-    if any("\0" in part for part in purpose):
-        raise ValueError("a purpose part may not hold a NUL byte")
-    info = "\0".join((DERIVATION_VERSION, *purpose)).encode()
-    return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(root)
+def create_missing_keys(folder: Path, names: tuple[str, ...], on: date | None = None) -> list[str]:
+    """Make a random key file for every root that has none yet, and register all; return the names made.
 
-
-def create_missing_keys(folder: Path, names: tuple[str, ...]) -> list[str]:
-    """Make a random root key for every name that has none yet; return the names made. Never replaces a
-    key."""
-    made = []
-    for name in names:
-        path = folder / f"{name}.key"
-        if not path.exists():
-            with written_atomically(path) as aside:
-                aside.touch(mode=0o600)
-                aside.write_text(secrets.token_hex(KEY_BYTES), encoding="ascii")
-            made.append(name)
-    if folder.exists():
-        folder.chmod(0o700)
+    Never replaces a key: one that is registered but missing must be restored, since a new one would open
+    nothing. Raises `KeyUnavailableError` then, and if a key that is there cannot be used.
+    """
+    keys = FileKeys(folder)
+    made = [name for name in names if not keys.path(name, keys.current(name)).exists()]
+    for name in made:
+        register = keys.register
+        version = register.root(name).current
+        if register.version(name, version).key_id is not None:
+            raise KeyUnavailableError(
+                f"{keys.path(name, version)}: this key is missing, and what was made with it needs it. "
+                "Restore it from the backup of the keys. (Where nothing was made with it yet, remove "
+                f"{name} from {folder / 'keys.json'} first.)"
+            )
+        keys.make(name, version)
+    if names:
+        register_keys(keys, names, on)
     return made
+
+
+def register_keys(keys: RegisteredKeys, names: tuple[str, ...], on: date | None = None) -> None:
+    """Write the ids of the current keys into the zone's register, where they are not in it yet.
+
+    Raises `KeyUnavailableError` if one cannot be had, or is not the one that is registered.
+    """
+    register = known = keys.register
+    for name in names:
+        root = keys.root(name)
+        register = register.with_key(name, register.root(name).current, key_id(root), on)
+    if register != known:
+        register.save()
+
+
+def _seconds(text: str | None, variable: str) -> float:
+    if not text:
+        return COMMAND_PATIENCE_SECONDS
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if seconds <= 0:
+        raise KeyUnavailableError(f"{variable}: not a number of seconds.")
+    return seconds

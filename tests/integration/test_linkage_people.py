@@ -51,7 +51,7 @@ COLUMNS = (
 class FixedKeys:
     """Root keys that differ by name and never change."""
 
-    def root(self, name: str) -> bytes:
+    def root(self, name: str, version: int | None = None) -> bytes:
         return name.encode().ljust(32, b".")
 
 

@@ -29,7 +29,7 @@ SYLLABLES = ("ba", "co", "di", "fe", "gu", "la", "mo", "ni", "pe", "ru", "sa", "
 class FixedKeys:
     """Root keys that differ by name and never change."""
 
-    def root(self, name: str) -> bytes:
+    def root(self, name: str, version: int | None = None) -> bytes:
         return hashlib.sha256(name.encode()).digest()
 
 

@@ -240,6 +240,7 @@ def test_a_missing_key_stops_before_anything_is_written(zones: TwoZones, root: s
 def test_a_wrong_storage_key_opens_and_writes_nothing(zones: TwoZones) -> None:
     delivery_id = zones.stage(FEED, WEEK)
     (zones.home.council_keys / "storage.key").unlink()
+    (zones.home.council_keys / "keys.json").unlink()
     create_missing_keys(zones.home.council_keys, ("storage",))
     with pytest.raises(StoreUnreadableError):
         pseudonymise_deliveries(zones.council, FEED, [delivery_id], NIGHT)

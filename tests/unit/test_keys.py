@@ -24,9 +24,9 @@ ROOT = bytes(range(32))
 
 def test_keys_are_made_once_and_never_replaced(tmp_path: Path) -> None:
     assert create_missing_keys(tmp_path / "keys", COUNCIL_ROOTS) == list(COUNCIL_ROOTS)
-    before = {path.name: path.read_text() for path in (tmp_path / "keys").iterdir()}
+    before = {path.name: path.read_text() for path in (tmp_path / "keys").glob("*.key")}
     assert create_missing_keys(tmp_path / "keys", COUNCIL_ROOTS) == []
-    assert {path.name: path.read_text() for path in (tmp_path / "keys").iterdir()} == before
+    assert {path.name: path.read_text() for path in (tmp_path / "keys").glob("*.key")} == before
     assert len(set(before.values())) == len(COUNCIL_ROOTS)
 
 

@@ -23,7 +23,7 @@ class FixedKeys:
 
     council: str = "one"
 
-    def root(self, name: str) -> bytes:
+    def root(self, name: str, version: int | None = None) -> bytes:
         return hashlib.sha256(f"{self.council}/{name}".encode()).digest()
 
 

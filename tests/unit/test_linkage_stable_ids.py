@@ -9,7 +9,7 @@ from linkage.stable_ids import Assignment, Change, assign_person_ids
 
 @dataclass(frozen=True)
 class FixedKeys:
-    def root(self, name: str) -> bytes:
+    def root(self, name: str, version: int | None = None) -> bytes:
         return name.encode().ljust(32, b".")
 
 

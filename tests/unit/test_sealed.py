@@ -22,13 +22,13 @@ class FixedKeys:
 
     byte: int
 
-    def root(self, name: str) -> bytes:
+    def root(self, name: str, version: int | None = None) -> bytes:
         assert name == "exchange"
         return bytes([self.byte]) * 32
 
 
 class NoKeys:
-    def root(self, name: str) -> bytes:
+    def root(self, name: str, version: int | None = None) -> bytes:
         raise KeyUnavailableError(f"{name}.key: no such key")
 
 
