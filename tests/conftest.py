@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import hypothesis
 import pytest
 
 from bridge.inbox import RegistrationReport, deliveries, register_deliveries
@@ -21,6 +22,12 @@ from stores.home import Home
 from stores.keys import COUNCIL_ROOTS, create_missing_keys
 
 NIGHT = date(2026, 10, 6)
+
+# A busy machine is slow, not wrong: examples are judged by what they say, never by the clock.
+hypothesis.settings.register_profile(
+    "doorstep", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("doorstep")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
