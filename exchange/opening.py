@@ -3,6 +3,10 @@
 The two stores cannot commit together, so the order makes a stop harmless: the warehouse commits first and
 knows which deliveries it holds; the linkage store commits last and marks the packages opened. A package met
 again after a stop adds no payload row twice.
+
+Link keys of two epochs never meet. Those of a later epoch than the linkage store's are held back until the epoch
+turns (`exchange.epoch_turn`); those of an earlier one are dropped, since the rotation brought the same identities
+in the new epoch. A package of an earlier epoch goes from the outbox once it is opened.
 """
 
 from __future__ import annotations
@@ -16,7 +20,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from exchange.link_key_schema import LINK_KEY_SCHEMA
+from exchange.epoch_packages import epoch_folder
+from exchange.epoch_turn import add_link_keys, linkage_epoch, turn_epoch, waiting_epoch
+from exchange.link_key_schema import FIRST_EPOCH, LINK_KEY_SCHEMA
 from exchange.sealed import (
     SEALED_SUFFIX,
     OpenedPackage,
@@ -25,7 +31,7 @@ from exchange.sealed import (
     open_sealed,
     read_public_key,
 )
-from governance.contracts import FeedContract, Table
+from governance.contracts import FeedContract, Table, read_contracts
 from stores.analytics import AnalyticsZone
 
 SQL_TYPES = {
@@ -68,27 +74,6 @@ create table if not exists opened_packages (
 
 PREPARED_FEEDS = "create table if not exists prepared_feeds (feed varchar primary key, shape varchar)"
 
-NEWEST_LINK_KEYS = """
-create or replace temp table newest_link_keys as
-from arrived_link_keys
-qualify row_number() over (
-    partition by record_ref order by epoch desc, delivery_date desc, received_date desc, delivery_id desc
-) = 1
-"""
-
-# An older delivery that arrives late must not put back an older identity.
-FORGET_OUTDATED_LINK_KEYS = """
-delete from link_keys using newest_link_keys as arrived
-where link_keys.record_ref = arrived.record_ref
-    and (link_keys.epoch, link_keys.delivery_date, link_keys.received_date, link_keys.delivery_id)
-        < (arrived.epoch, arrived.delivery_date, arrived.received_date, arrived.delivery_id)
-"""
-
-ADD_LINK_KEYS = """
-insert into link_keys by name
-from newest_link_keys anti join link_keys using (record_ref)
-"""
-
 
 @dataclass(frozen=True)
 class RefusedPackage:
@@ -100,13 +85,20 @@ class RefusedPackage:
 
 @dataclass(frozen=True)
 class OpeningReport:
-    """What one call opened: counts per feed table, and what it refused."""
+    """What one call opened: counts per feed table, and what it refused.
+
+    `held_back`, `outdated`: link keys of a later epoch that wait for it, and of an earlier one that were dropped.
+    `turned_to_epoch`: the epoch, where this call turned it.
+    """
 
     feed: str
     packages: int
     payload_rows: dict[str, int]
     link_key_rows: int
     refused: tuple[RefusedPackage, ...] = field(default=())
+    held_back: int = 0
+    outdated: int = 0
+    turned_to_epoch: int | None = None
 
     @property
     def rows(self) -> int:
@@ -123,9 +115,13 @@ def open_packages(zone: AnalyticsZone, feed: FeedContract) -> OpeningReport:
     state = _linkage_state(zone)
     if state.prepared.get(feed.feed) != _shape(feed):
         ensure_stores(zone, [feed])
-    waiting = _unopened(zone, feed, state.opened.get(feed.feed, frozenset()))
     packages: list[OpenedPackage] = []
     refused: list[RefusedPackage] = []
+    turned = _turn_if_due(zone, state.epoch, refused)
+    epoch = turned or state.epoch
+    if epoch > FIRST_EPOCH:
+        _remove_outdated(zone, feed, epoch)
+    waiting = _unopened(zone, feed, state.opened.get(feed.feed, frozenset()))
     if waiting:
         sender = read_public_key(zone.home, "council")
         zone.keys.root("exchange")
@@ -137,10 +133,48 @@ def open_packages(zone: AnalyticsZone, feed: FeedContract) -> OpeningReport:
             except SealedPackageError as error:
                 refused.append(RefusedPackage(path.name, str(error)))
     if not packages:
-        return OpeningReport(feed.feed, 0, {table.name: 0 for table in feed.tables}, 0, tuple(refused))
+        nothing = {table.name: 0 for table in feed.tables}
+        return OpeningReport(feed.feed, 0, nothing, 0, tuple(refused), turned_to_epoch=turned)
     payload_rows = _store_payload(zone, feed, packages)
-    link_key_rows = _store_link_keys(zone, feed, packages)
-    return OpeningReport(feed.feed, len(packages), payload_rows, link_key_rows, tuple(refused))
+    stored = _store_link_keys(zone, feed, packages)
+    if any(package.label.epoch < stored.epoch for package in packages):
+        _remove_outdated(zone, feed, stored.epoch)
+    return OpeningReport(
+        feed=feed.feed,
+        packages=len(packages),
+        payload_rows=payload_rows,
+        link_key_rows=stored.kept,
+        refused=tuple(refused),
+        held_back=stored.held_back,
+        outdated=stored.outdated,
+        turned_to_epoch=turned,
+    )
+
+
+def _turn_if_due(zone: AnalyticsZone, current: int, refused: list[RefusedPackage]) -> int | None:
+    """Turn the linkage epoch if the council has rotated it and all packages are there; return the new one."""
+    epoch = waiting_epoch(zone, current)
+    if epoch is None:
+        return None
+    sender = read_public_key(zone.home, "council")
+    try:
+        turned = turn_epoch(
+            zone, epoch, read_contracts(), lambda content: open_sealed(content, zone.keys, sender)
+        )
+    except SealedPackageError as error:
+        refused.append(RefusedPackage(epoch_folder(epoch), str(error)))
+        return None
+    return turned.epoch if turned else None
+
+
+def _remove_outdated(zone: AnalyticsZone, feed: FeedContract, epoch: int) -> None:
+    """Take opened packages of earlier epochs from the outbox: they hold the old epoch's link keys."""
+    with zone.linkage(read_only=True) as linkage:
+        outdated = linkage.execute(
+            "select delivery_id from opened_packages where feed = ? and epoch < ?", [feed.feed, epoch]
+        ).fetchall()
+    for (delivery_id,) in outdated:
+        (zone.home.outbox / feed.feed / f"{delivery_id}{SEALED_SUFFIX}").unlink(missing_ok=True)
 
 
 def ensure_stores(zone: AnalyticsZone, feeds: Iterable[FeedContract]) -> None:
@@ -169,10 +203,12 @@ def ensure_stores(zone: AnalyticsZone, feeds: Iterable[FeedContract]) -> None:
 
 @dataclass(frozen=True)
 class _LinkageState:
-    """What the linkage store knows of feeds: the shape their tables were made in, and the packages opened."""
+    """What the linkage store knows of feeds: the shape their tables were made in, the packages opened, and the
+    epoch."""
 
     prepared: Mapping[str, str]
     opened: Mapping[str, frozenset[str]]
+    epoch: int = FIRST_EPOCH
 
 
 def _linkage_state(zone: AnalyticsZone) -> _LinkageState:
@@ -186,7 +222,8 @@ def _linkage_state(zone: AnalyticsZone) -> _LinkageState:
         opened = linkage.execute(
             "select feed, list(delivery_id) from opened_packages group by feed"
         ).fetchall()
-    return _LinkageState(prepared, {feed: frozenset(delivery_ids) for feed, delivery_ids in opened})
+        epoch = linkage_epoch(linkage)
+    return _LinkageState(prepared, {feed: frozenset(delivery_ids) for feed, delivery_ids in opened}, epoch)
 
 
 def _shape(feed: FeedContract) -> str:
@@ -195,7 +232,8 @@ def _shape(feed: FeedContract) -> str:
         (table.qualified_name, [(column.name, str(column.type)) for column in _payload_fields(table)])
         for table in feed.tables
     ]
-    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
+    link_keys = [(column.name, str(column.type)) for column in LINK_KEY_FIELDS]
+    return hashlib.sha256(json.dumps([described, link_keys]).encode()).hexdigest()
 
 
 def _ensure_table(connection: duckdb.DuckDBPyConnection, name: str, fields: Sequence[pa.Field]) -> None:
@@ -285,23 +323,33 @@ def _store_payload(
     return counts
 
 
-def _store_link_keys(zone: AnalyticsZone, feed: FeedContract, packages: Sequence[OpenedPackage]) -> int:
-    parts = [
-        _with_delivery(part.rows, package.label)
-        .append_column("feed", pa.repeat(feed.feed, part.rows.num_rows))
-        .append_column("table_name", pa.repeat(part.table, part.rows.num_rows))
-        for package in packages
-        for part in package.parts
-        if part.kind == "link_keys"
-    ]
+@dataclass(frozen=True)
+class _StoredLinkKeys:
+    """How many link keys were kept, held back for a later epoch, and dropped; and the epoch that decided it."""
+
+    epoch: int
+    kept: int
+    held_back: int
+    outdated: int
+
+
+def _store_link_keys(
+    zone: AnalyticsZone, feed: FeedContract, packages: Sequence[OpenedPackage]
+) -> _StoredLinkKeys:
     with zone.linkage() as linkage:
+        epoch = linkage_epoch(linkage)
+        current, later, earlier = (
+            _arrived_link_keys(feed, [package for package in packages if chosen(package.label.epoch)])
+            for chosen in (epoch.__eq__, epoch.__lt__, epoch.__gt__)
+        )
+        if later is not None:
+            _ensure_table(linkage, "held_link_keys", LINK_KEY_FIELDS)
         linkage.execute("begin")
-        if parts:
-            linkage.register("arrived_link_keys", pa.concat_tables(parts, promote_options="default"))
-            linkage.execute(NEWEST_LINK_KEYS)
-            linkage.execute(FORGET_OUTDATED_LINK_KEYS)
-            linkage.execute(ADD_LINK_KEYS)
-            linkage.execute("drop table newest_link_keys")
+        if current is not None:
+            add_link_keys(linkage, current)
+        if later is not None:
+            linkage.register("arrived_link_keys", later)
+            linkage.execute("insert into held_link_keys by name from arrived_link_keys")
             linkage.unregister("arrived_link_keys")
         linkage.executemany(
             "insert into opened_packages values (?, ?, ?, ?)",
@@ -316,7 +364,20 @@ def _store_link_keys(zone: AnalyticsZone, feed: FeedContract, packages: Sequence
             ],
         )
         linkage.execute("commit")
-    return sum(part.num_rows for part in parts)
+    kept, held_back, outdated = (0 if rows is None else rows.num_rows for rows in (current, later, earlier))
+    return _StoredLinkKeys(epoch, kept, held_back, outdated)
+
+
+def _arrived_link_keys(feed: FeedContract, packages: Sequence[OpenedPackage]) -> pa.Table | None:
+    parts = [
+        _with_delivery(part.rows, package.label)
+        .append_column("feed", pa.repeat(feed.feed, part.rows.num_rows))
+        .append_column("table_name", pa.repeat(part.table, part.rows.num_rows))
+        for package in packages
+        for part in package.parts
+        if part.kind == "link_keys"
+    ]
+    return pa.concat_tables(parts, promote_options="default") if parts else None
 
 
 def _with_delivery(rows: pa.Table, label: PackageLabel) -> pa.Table:

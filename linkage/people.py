@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exchange.epoch_turn import link_keys_digest
 from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
 from linkage.clusters import Edges, cluster, cluster_sizes
 from linkage.model import LinkageModel, read_model
@@ -71,7 +72,7 @@ def resolve_people(zone: AnalyticsZone, model: LinkageModel | None = None) -> Pe
     """
     model = model or read_model()
     with zone.linkage(read_only=True) as connection:
-        digest = f"{_link_keys_digest(connection)}-{model.digest}"
+        digest = f"{link_keys_digest(connection)}-{model.digest}"
         known = _known_people(connection)
         unchanged = known.digest == digest
         link_keys = None if unchanged else read_link_keys(connection)
@@ -116,15 +117,6 @@ class KnownPeople:
 
     digest: str | None
     people: pa.Table
-
-
-def _link_keys_digest(connection: duckdb.DuckDBPyConnection) -> str:
-    listed = ", ".join(LINK_KEY_COLUMNS)
-    row = connection.execute(
-        f"select count(*) || '-' || coalesce(bit_xor(hash({listed})), 0) from link_keys"
-    ).fetchone()
-    assert row is not None  # noqa: S101  an aggregate without groups always has one row
-    return str(row[0])
 
 
 def _known_people(connection: duckdb.DuckDBPyConnection) -> KnownPeople:
