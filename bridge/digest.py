@@ -6,7 +6,6 @@ was seen.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from bridge.vault import open_vault
@@ -53,6 +52,6 @@ def council_digest(zone: CouncilZone) -> LogicalDigest:
     for partner in sorted({contract.partner for contract in zone.contracts.values()}):
         if zone.home.vault_db(partner).is_file():
             with open_vault(zone, partner) as vault:
-                digest = lines_digest(json.dumps(content) for content in vault.contents())
+                digest = lines_digest(vault.history_lines())
             found[f"vault/{partner}"] = {} if digest is None else {"subjects": digest}
     return LogicalDigest(found)

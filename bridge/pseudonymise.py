@@ -21,15 +21,15 @@ import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from bridge.addresses import MatchedAddresses, matched_addresses, refresh_gazetteer
+from bridge.arrivals import arrivals
 from bridge.identities import (
-    IDENTITY_COLUMNS,
     address_text,
     identities,
     property_references,
     record_references,
 )
 from bridge.link_keys import encode_link_keys
-from bridge.vault import Arrival, open_vault
+from bridge.vault import open_vault
 from bridge.zone import CouncilZone
 from exchange.link_key_schema import FIRST_EPOCH
 from exchange.sealed import SEALED_SUFFIX, PackageLabel, Part, read_public_key, seal
@@ -86,7 +86,7 @@ class _Pseudonymised:
     table: Table
     payload: pa.Table
     link_keys: pa.Table | None
-    arrivals: tuple[Arrival, ...]
+    arrivals: pa.Table | None
     offsets: Mapping[str, tuple[int, int]]
 
 
@@ -144,7 +144,7 @@ def _pseudonymised(
     rows = _with_matched_uprns(table, rows, matched)
     references = record_references(table, rows, zone.keys, contract.agreement)
     link_keys: pa.Table | None = None
-    arrivals: tuple[Arrival, ...] = ()
+    arrived: pa.Table | None = None
     if table.holds_people:
         forwarding = matched.uprns(
             address_text(table, rows, Identifier.FORWARDING_ADDRESS),
@@ -154,12 +154,12 @@ def _pseudonymised(
         people = identities(table, rows, references, forwarding)
         minors = _minors(people, rows, batch)
         link_keys = encode_link_keys(people, zone.keys, epoch, feed=contract.feed, minors=minors)
-        arrivals = _newest_identities(contract, table, rows, people, batch)
+        arrived = arrivals(ledger, table, rows, people, _dates(batch))
     return _Pseudonymised(
         table=table,
         payload=_payload(zone, contract, table, rows, references),
         link_keys=link_keys,
-        arrivals=arrivals,
+        arrivals=arrived,
         offsets=_offsets(rows["delivery_id"], batch),
     )
 
@@ -251,40 +251,22 @@ def original_reference(reference: str, zone: CouncilZone, contract: FeedContract
     ).decode()
 
 
-def _newest_identities(
-    contract: FeedContract, table: Table, rows: pa.Table, people: pa.Table, batch: Sequence[_Delivery]
-) -> tuple[Arrival, ...]:
-    """Return the newest identity of every record: the batch is in order of delivery, so its last row wins."""
-    references = people["record_ref"].to_pylist()
-    last = {reference: place for place, reference in enumerate(references)}
-    places = list(last.values())
-    held = {column.name: rows[column.name].take(places).to_pylist() for column in table.key}
-    known = {name: people[name].take(places).to_pylist() for name in IDENTITY_COLUMNS}
-    delivery_of = {delivery.delivery_id: delivery for delivery in batch}
-    deliveries = [delivery_of[delivery_id] for delivery_id in rows["delivery_id"].take(places).to_pylist()]
-    return tuple(
-        Arrival(
-            record_ref=reference,
-            feed=contract.feed,
-            table_name=table.name,
-            delivery_date=deliveries[place].delivery_date,
-            received_date=deliveries[place].received_date,
-            delivery_id=deliveries[place].delivery_id,
-            identity={
-                "key": {name: values[place] for name, values in held.items()},
-                **{name: values[place] for name, values in known.items() if values[place] is not None},
-            },
-        )
-        for place, reference in enumerate(last)
+def _dates(batch: Sequence[_Delivery]) -> pa.Table:
+    return pa.table(
+        {
+            "delivery_id": pa.array([delivery.delivery_id for delivery in batch], pa.string()),
+            "delivery_date": pa.array([delivery.delivery_date for delivery in batch], pa.date32()),
+            "received_date": pa.array([delivery.received_date for delivery in batch], pa.date32()),
+        }
     )
 
 
 def _keep_identities(zone: CouncilZone, contract: FeedContract, tables: Sequence[_Pseudonymised]) -> int:
-    arrivals = [arrival for table in tables for arrival in table.arrivals]
-    if not arrivals:
+    arrived = [table.arrivals for table in tables if table.arrivals is not None]
+    if not arrived:
         return 0
     with open_vault(zone, contract.partner) as vault:
-        return vault.keep(arrivals)
+        return sum(vault.keep(rows) for rows in arrived)
 
 
 def _write_package(

@@ -52,6 +52,10 @@ class Home:
     def vault_db(self, partner: str) -> Path:
         return self.council / "vault" / f"{partner}.duckdb"
 
+    def vault_keys_db(self, partner: str) -> Path:
+        """The data keys of a partner's vault, apart from what they encrypt: a backup of one opens nothing."""
+        return self.council / "vault" / f"{partner}.keys.duckdb"
+
     # Between the zones: sealed packages and public keys only.
     @property
     def outbox(self) -> Path:

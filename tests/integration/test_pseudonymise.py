@@ -367,7 +367,7 @@ def test_a_vault_row_that_was_moved_or_changed_is_noticed(zones: TwoZones) -> No
     with open_vault(zones.council, "district") as vault:
         first, second, _ = [reference for reference, _ in vault.contents()]
         vault.connection.execute(
-            "update subjects set identity = (select identity from subjects where record_ref = ?) "
+            "update identities set identity = (select identity from identities where record_ref = ?) "
             "where record_ref = ?",
             [first, second],
         )
