@@ -100,7 +100,10 @@ def keyed_digests(key: bytes, messages: Iterable[bytes]) -> list[bytes]:
 
 def digested(field: Field, key: bytes) -> DigestedField:
     """Hash the distinct values of `field` under `key`; the first 128 bits are kept."""
-    digests = keyed_digests(key, length_prefixed(field.values.to_pylist()))
+    lengths = pc.binary_length(field.values).to_numpy().astype(">u4")
+    prefixes = pa.Array.from_buffers(pa.binary(LENGTH_BYTES), len(lengths), [None, pa.py_buffer(lengths)])
+    messages = pc.binary_join_element_wise(prefixes.cast(pa.binary()), field.values, b"")
+    digests = keyed_digests(key, messages.to_pylist())
     kept = b"".join([digest[:TOKEN_BYTES] for digest in digests])
     return DigestedField(field.codes, np.frombuffer(kept, dtype=np.uint64).reshape(-1, 2))
 
@@ -138,8 +141,7 @@ def _chained(fields: Sequence[DigestedField], codes: Sequence[Codes], key: bytes
     """Return the CBC-MAC of every row of `codes`; the first block is encrypted once for each distinct value."""
     state = gathered(_encrypted(fields[0].digests, key), codes[0])
     for field, chosen in zip(fields[1:], codes[1:], strict=True):
-        state ^= gathered(field.digests, chosen)
-        state = _encrypted(state, key)
+        state = _encrypted(state ^ gathered(field.digests, chosen), key)
     return state
 
 
@@ -151,4 +153,5 @@ def gathered(digests: Digests, codes: Codes) -> Digests:
 def _encrypted(blocks: Digests, key: bytes) -> Digests:
     # ECB over a column is AES of each row's own block: what a step of CBC-MAC asks for.
     encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
-    return np.frombuffer(encryptor.update(np.ascontiguousarray(blocks).data), dtype=np.uint64).reshape(-1, 2)
+    encrypted = encryptor.update(np.ascontiguousarray(blocks).view(np.uint8).ravel().data)
+    return np.frombuffer(encrypted, dtype=np.uint64).reshape(-1, 2)

@@ -168,10 +168,15 @@ def _diffusion_table(key: bytes, bits: int, diffusion: int) -> Words:
 def _diffused(sparse: Words, table: Words) -> Words:
     """Return, for each row of sparse bits, the exclusive-or of the rows of `table` that its bits choose."""
     stored = np.zeros_like(sparse)
+    words = sparse.shape[1]
     for start in range(0, len(sparse), NAMES_AT_ONCE):
-        chunk = sparse[start : start + NAMES_AT_ONCE].astype(">u8").view(np.uint8)
-        rows, bits = np.nonzero(np.unpackbits(chunk, axis=1))
+        flat = sparse[start : start + NAMES_AT_ONCE].ravel()
+        held = np.flatnonzero(flat)
+        bits = np.flatnonzero(np.unpackbits(flat[held].astype(">u8").view(np.uint8)))
+        word, bit = held[bits // WORD_BITS], bits % WORD_BITS
+        rows = word // words
         if len(rows):
             first = np.flatnonzero(np.diff(rows, prepend=-1))
-            stored[start + rows[first]] = np.bitwise_xor.reduceat(table[bits], first, axis=0)
+            chosen = table[word % words * WORD_BITS + bit]
+            stored[start + rows[first]] = np.bitwise_xor.reduceat(chosen, first, axis=0)
     return stored

@@ -69,9 +69,10 @@ LINK_KEY_SCHEMA = pa.schema(
     [
         pa.field("record_ref", pa.string(), nullable=False),
         pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("key_id", pa.string()),
         *(pa.field(column, pa.uint64()) for column in FILTER_COLUMNS),
         *(pa.field(column, pa.binary(TOKEN_BYTES)) for column in TOKEN_COLUMNS),
     ]
 )
-"""`record_ref`, `epoch`, 16 filter words (all null when the record holds no name), 16-byte tokens (null where
-the record lacks a part)."""
+"""`record_ref`, `epoch`, `key_id` of the linkage root (null in rows of earlier versions; linkage ignores it), 16
+filter words (all null when the record holds no name), 16-byte tokens (null where the record lacks a part)."""

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bridge.link_keys import _keyed_digests, encode_link_keys, encode_tokens
+from bridge.link_keys import encode_link_keys, encode_tokens
+from bridge.link_keys_columns import keyed_digests
 from exchange.link_key_schema import FILTER_BITS, FILTER_COLUMNS, FIRST_EPOCH, LINK_KEY_SCHEMA, TOKEN_COLUMNS
 from stores.keys import FileKeys, KeyUnavailableError
 
@@ -23,7 +24,7 @@ class FixedKeys:
 
     council: str = "one"
 
-    def root(self, name: str, version: int | None = None) -> bytes:
+    def root(self, name: str, version: int | None = None) -> bytes:  # noqa: ARG002
         return hashlib.sha256(f"{self.council}/{name}".encode()).digest()
 
 
@@ -224,7 +225,7 @@ def test_a_missing_linkage_root_stops_the_encoding(tmp_path: Any) -> None:
 
 
 def test_digests_are_hmac_sha256() -> None:
-    assert _keyed_digests(b"k" * 32, [b"message"]) == [hmac.digest(b"k" * 32, b"message", "sha256")]
+    assert keyed_digests(b"k" * 32, [b"message"]) == [hmac.digest(b"k" * 32, b"message", "sha256")]
 
 
 def test_link_keys_of_a_known_identity_do_not_change_between_versions() -> None:
