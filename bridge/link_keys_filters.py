@@ -17,18 +17,23 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from bridge.link_keys_columns import Codes, Field, keyed_digests, length_prefixed, paired, text_field
 from exchange.link_key_schema import FILTER_BITS
 
 WORD_BITS = 64
 NUMBERS_IN_DIGEST = 8
-MOST_DIFFUSION = 16
-"""Half of the draws that `_diffusion_table` makes for a stored bit, so that enough of them are distinct."""
+DRAWS_IN_DIGEST = 16
 NAMES_AT_ONCE = 2_048
 PAIRS_AT_ONCE = 16_384
 """Names, and full names, worked on in one go: few enough to stay in the processor's cache."""
 
+MINIMA_AT_ONCE = 128
+"""Names whose min-hashes (6 KiB each with three minima) are worked on in one go."""
+
+AES_BLOCK_BYTES = 16
+LARGEST_NUMBER = 2**16 - 1
 PAD = b"_"
 BYTE_VALUES = 256
 
@@ -42,19 +47,21 @@ class FilterRecipe:
 
     `bits` of the whole filter (a multiple of 64; of 128 with `per_field`); `hashes` sparse bits set by one bigram;
     `diffusion` sparse bits in each stored bit, 0 for none (a plain filter); `per_field`: forename in the first half of
-    the bits, surname in the second, rather than both in one.
+    the bits, surname in the second, rather than both in one. With `minima` there are no sparse bits: each stored bit
+    comes from that many keyed min-hashes.
     """
 
     bits: int = FILTER_BITS
     hashes: int = 3
     diffusion: int = 10
     per_field: bool = False
+    minima: int = 0
 
     def __post_init__(self) -> None:
         if self.bits % (2 * WORD_BITS if self.per_field else WORD_BITS) or not 0 < self.bits <= 2**16:
             raise ValueError(f"{self.bits} bits do not fill whole words")
-        if self.hashes < 1 or not 0 <= self.diffusion <= MOST_DIFFUSION:
-            raise ValueError(f"{self.hashes} hashes with a diffusion of {self.diffusion} make no filter")
+        if self.hashes < 1 or self.diffusion < 0 or self.minima < 0 or (self.minima and self.per_field):
+            raise ValueError(f"{self} makes no filter")
 
     @property
     def words(self) -> int:
@@ -88,6 +95,8 @@ def filters_of_pairs(
     forename: Field, surname: Field, forenames: Codes, surnames: Codes, key_of: KeyOf, recipe: FilterRecipe
 ) -> Words:
     """Return the filter of every pair of codes (`NO_VALUE`: that name is missing), pairs × words."""
+    if recipe.minima:
+        return _min_hashed(forename, surname, forenames, surnames, key_of, recipe)
     width = recipe.bits // 2 if recipe.per_field else recipe.bits
     table = _diffusion_table(key_of("diffusion"), width, recipe.diffusion) if recipe.diffusion else None
     sparse = [
@@ -111,16 +120,54 @@ def filters_of_pairs(
     return filters
 
 
+def _min_hashed(
+    forename: Field, surname: Field, forenames: Codes, surnames: Codes, key_of: KeyOf, recipe: FilterRecipe
+) -> Words:
+    """Return filters of min-hash bits: pairs × words.
+
+    Each of `bits × minima` keyed orders of all bigrams has a smallest one among a name's; the lowest bit of its number
+    is kept, and a stored bit is the exclusive-or of `minima` of these. Two names with a share J of their bigrams in
+    common differ in (1 - J ^ minima) / 2 of the bits (Broder 1997; one bit of each minimum: Li and König 2010).
+    """
+    count = recipe.bits * recipe.minima
+    first, second = (
+        _smallest_numbers(field.values, key_of(name), count)
+        for name, field in (("forename", forename), ("surname", surname))
+    )
+    filters = np.empty((len(forenames), recipe.words), dtype=np.uint64)
+    for start in range(0, len(forenames), MINIMA_AT_ONCE):
+        chunk = slice(start, start + MINIMA_AT_ONCE)
+        numbers = np.minimum(first[forenames[chunk]], second[surnames[chunk]])
+        kept = np.bitwise_xor.reduce(numbers.reshape(len(numbers), recipe.minima, recipe.bits), axis=1)
+        filters[chunk] = np.packbits((kept & 1).astype(np.bool_), axis=1).view(">u8")
+    filters[(forenames < 0) & (surnames < 0)] = 0
+    return filters
+
+
+def _smallest_numbers(values: pa.Array, key: bytes, count: int) -> npt.NDArray[np.uint16]:
+    """Return the smallest of the `count` keyed 16-bit numbers of every value's bigrams; the largest number for "no
+    name", the last row.
+    """
+    rows, bigram, found = _bigrams(values)
+    numbers = np.empty((len(found), count), dtype=np.uint16)
+    seeds = keyed_digests(key, length_prefixed(number.to_bytes(2, "big") for number in found))
+    for place, seed in enumerate(seeds):
+        # A keystream under a key of this bigram's own: numbers that only the key's holder can make.
+        stream = Cipher(algorithms.AES(seed), modes.CTR(bytes(AES_BLOCK_BYTES))).encryptor()
+        numbers[place] = np.frombuffer(stream.update(bytes(2 * count)), dtype="<u2")
+    smallest = np.full((len(values) + 1, count), LARGEST_NUMBER, dtype=np.uint16)
+    offsets = np.searchsorted(rows, np.arange(len(values) + 1))
+    for start in range(0, len(values), MINIMA_AT_ONCE):
+        end = min(start + MINIMA_AT_ONCE, len(values))
+        chosen = numbers[bigram[offsets[start] : offsets[end]]]
+        smallest[start:end] = np.minimum.reduceat(chosen, offsets[start:end] - offsets[start], axis=0)
+    return smallest
+
+
 def _sparse_filters(values: pa.Array, key: bytes, bits: int, hashes: int) -> Words:
     """Return the undiffused filter of every value, and of "no name" (no bits) as the last row."""
-    joined, starts = _padded(values)
-    letters = joined.astype(np.int64)
-    bigrams = letters[:-1] * BYTE_VALUES + letters[1:]
-    within = np.ones(len(bigrams), dtype=np.bool_)
-    within[starts[1:] - 1] = False
-    rows = np.repeat(np.arange(len(values)), np.diff(np.append(starts, len(joined))) - 1)
-    found, bigram = np.unique(bigrams[within], return_inverse=True)
-    hashed = _hashed_bigrams(found.tolist(), key, hashes) % bits
+    rows, bigram, found = _bigrams(values)
+    hashed = _hashed_bigrams(found, key, hashes) % bits
     filters = np.zeros((len(values) + 1, bits // WORD_BITS), dtype=np.uint64)
     offsets = np.searchsorted(rows, np.arange(0, len(values) + NAMES_AT_ONCE, NAMES_AT_ONCE))
     for number, start in enumerate(range(0, len(values), NAMES_AT_ONCE)):
@@ -129,6 +176,18 @@ def _sparse_filters(values: pa.Array, key: bytes, bits: int, hashes: int) -> Wor
         marks[rows[chunk, None] - start, hashed[bigram[chunk]]] = True
         filters[start : start + len(marks)] = np.packbits(marks, axis=1).view(">u8")
     return filters
+
+
+def _bigrams(values: pa.Array) -> tuple[Codes, Codes, list[int]]:
+    """Return for every bigram of every value: its value's row, and its place among the distinct ones; and these."""
+    joined, starts = _padded(values)
+    letters = joined.astype(np.int64)
+    bigrams = letters[:-1] * BYTE_VALUES + letters[1:]
+    within = np.ones(len(bigrams), dtype=np.bool_)
+    within[starts[1:] - 1] = False
+    rows = np.repeat(np.arange(len(values)), np.diff(np.append(starts, len(joined))) - 1)
+    found, bigram = np.unique(bigrams[within], return_inverse=True)
+    return rows, bigram, found.tolist()
 
 
 def _hashed_bigrams(bigrams: list[int], key: bytes, hashes: int) -> Codes:
@@ -157,9 +216,10 @@ def _diffusion_table(key: bytes, bits: int, diffusion: int) -> Words:
     Each stored bit has `diffusion` distinct sparse bits chosen by `key`.
     """
     table = np.zeros((bits, bits), dtype=np.bool_)
-    # 32 draws hold at least 10 distinct bits of 1,024 but in fewer than one key of 10^20.
+    # Twice as many draws as are wanted: 32 hold fewer than 10 distinct bits of 1,024 in one key of 10^20.
+    parts = range(max(2, -(-2 * diffusion // DRAWS_IN_DIGEST)))
     for bit in range(bits):
-        stream = b"".join(keyed_digests(key, [bytes((part,)) + bit.to_bytes(2, "big") for part in (0, 1)]))
+        stream = b"".join(keyed_digests(key, [bytes((part,)) + bit.to_bytes(2, "big") for part in parts]))
         draws = np.frombuffer(stream, dtype=">u2") % bits
         table[list(dict.fromkeys(draws.tolist()))[:diffusion], bit] = True
     return np.packbits(table, axis=1).view(">u8").astype(np.uint64)
