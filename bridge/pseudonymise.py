@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -32,11 +31,11 @@ from bridge.link_keys import encode_link_keys
 from bridge.vault import open_vault
 from bridge.zone import CouncilZone
 from exchange.link_key_schema import FIRST_EPOCH
-from exchange.sealed import SEALED_SUFFIX, PackageLabel, Part, read_public_key, seal
+from exchange.sealed import SEALED_SUFFIX, PackageLabel, Part, seal_into, trusted_public_key
+from exchange.transport import OUTBOX, Exchange
 from governance.agreements import require_agreement
 from governance.contracts import Column, FeedContract, Identifier, Leaves, Table
 from stores.encrypted import attached, storage_key
-from stores.files import written_atomically
 from stores.keys import derive_key
 
 SIV_KEY_BYTES = 64
@@ -100,7 +99,7 @@ def pseudonymise_deliveries(
     """
     contract = zone.contracts[feed]
     agreement = require_agreement(contract, night).agreement
-    receiver = read_public_key(zone.home, "analytics")
+    receiver = trusted_public_key(zone.home, "council", "analytics")
     for root in ("pseudonym", "linkage", "exchange"):
         zone.keys.root(root)
     with attached(zone.home.deliveries_db, storage_key(zone.keys, "deliveries")) as ledger:
@@ -117,8 +116,7 @@ def pseudonymise_deliveries(
         ]
         kept = _keep_identities(zone, contract, tables)
         packages = tuple(
-            _write_package(zone, contract, agreement, epoch, delivery, tables, receiver).name
-            for delivery in batch
+            _write_package(zone, contract, agreement, epoch, delivery, tables, receiver) for delivery in batch
         )
         _finish(ledger, contract, batch, tables)
     return PseudonymiseReport(
@@ -277,7 +275,7 @@ def _write_package(
     delivery: _Delivery,
     tables: Sequence[_Pseudonymised],
     receiver: bytes,
-) -> Path:
+) -> str:
     label = PackageLabel(
         feed=contract.feed,
         delivery_id=delivery.delivery_id,
@@ -294,10 +292,13 @@ def _write_package(
         parts.append(Part("payload", table.table.name, table.payload.slice(start, length)))
         if table.link_keys is not None:
             parts.append(Part("link_keys", table.table.name, table.link_keys.slice(start, length)))
-    path = zone.home.outbox / contract.feed / f"{delivery.delivery_id}{SEALED_SUFFIX}"
-    with written_atomically(path) as aside:
-        aside.write_bytes(seal(label, tuple(parts), zone.keys, receiver))
-    return path
+    name = f"{delivery.delivery_id}{SEALED_SUFFIX}"
+    with (
+        Exchange.of(zone.home).writing(OUTBOX, f"{contract.feed}/{name}") as path,
+        path.open("wb") as package,
+    ):
+        seal_into(package, label, parts, zone.keys, receiver)
+    return name
 
 
 def _finish(

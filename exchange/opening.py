@@ -15,11 +15,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
+from exchange.acceptance import check_accepted
 from exchange.epoch_packages import epoch_folder
 from exchange.epoch_turn import add_link_keys, linkage_epoch, turn_epoch, waiting_epoch
 from exchange.link_key_schema import FIRST_EPOCH, LINK_KEY_SCHEMA
@@ -29,8 +29,9 @@ from exchange.sealed import (
     PackageLabel,
     SealedPackageError,
     open_sealed,
-    read_public_key,
+    trusted_public_key,
 )
+from exchange.transport import OUTBOX, Exchange
 from governance.contracts import FeedContract, Table, read_contracts
 from stores.analytics import AnalyticsZone
 
@@ -123,15 +124,17 @@ def open_packages(zone: AnalyticsZone, feed: FeedContract) -> OpeningReport:
         _remove_outdated(zone, feed, epoch)
     waiting = _unopened(zone, feed, state.opened.get(feed.feed, frozenset()))
     if waiting:
-        sender = read_public_key(zone.home, "council")
+        sender = trusted_public_key(zone.home, "analytics", "council")
         zone.keys.root("exchange")
-        for path in waiting:
+        exchange = Exchange.of(zone.home)
+        for name in waiting:
             try:
-                package = open_sealed(path.read_bytes(), zone.keys, sender)
-                _check_against_contract(package, feed, path)
+                with exchange.reading(OUTBOX, f"{feed.feed}/{name}") as path:
+                    package = open_sealed(path, zone.keys, sender)
+                check_accepted(package, feed, name.removesuffix(SEALED_SUFFIX))
                 packages.append(package)
             except SealedPackageError as error:
-                refused.append(RefusedPackage(path.name, str(error)))
+                refused.append(RefusedPackage(name, str(error)))
     if not packages:
         nothing = {table.name: 0 for table in feed.tables}
         return OpeningReport(feed.feed, 0, nothing, 0, tuple(refused), turned_to_epoch=turned)
@@ -156,7 +159,7 @@ def _turn_if_due(zone: AnalyticsZone, current: int, refused: list[RefusedPackage
     epoch = waiting_epoch(zone, current)
     if epoch is None:
         return None
-    sender = read_public_key(zone.home, "council")
+    sender = trusted_public_key(zone.home, "analytics", "council")
     try:
         turned = turn_epoch(
             zone, epoch, read_contracts(), lambda content: open_sealed(content, zone.keys, sender)
@@ -173,8 +176,14 @@ def _remove_outdated(zone: AnalyticsZone, feed: FeedContract, epoch: int) -> Non
         outdated = linkage.execute(
             "select delivery_id from opened_packages where feed = ? and epoch < ?", [feed.feed, epoch]
         ).fetchall()
+    exchange = Exchange.of(zone.home)
     for (delivery_id,) in outdated:
-        (zone.home.outbox / feed.feed / f"{delivery_id}{SEALED_SUFFIX}").unlink(missing_ok=True)
+        exchange.remove(OUTBOX, f"{feed.feed}/{delivery_id}{SEALED_SUFFIX}")
+
+
+def opened_packages(zone: AnalyticsZone) -> Mapping[str, frozenset[str]]:
+    """Return the deliveries whose packages have been opened, by feed."""
+    return _linkage_state(zone).opened
 
 
 def ensure_stores(zone: AnalyticsZone, feeds: Iterable[FeedContract]) -> None:
@@ -254,33 +263,13 @@ def _payload_fields(table: Table) -> tuple[pa.Field, ...]:
     return (*table.payload_schema, *DELIVERY_FIELDS)
 
 
-def _unopened(zone: AnalyticsZone, feed: FeedContract, opened: frozenset[str]) -> list[Path]:
-    folder = zone.home.outbox / feed.feed
-    paths = sorted(folder.glob(f"*{SEALED_SUFFIX}")) if folder.is_dir() else []
-    return [path for path in paths if path.name.removesuffix(SEALED_SUFFIX) not in opened]
-
-
-def _check_against_contract(package: OpenedPackage, feed: FeedContract, path: Path) -> None:
-    label = package.label
-    if label.feed != feed.feed or label.delivery_id != path.name.removesuffix(SEALED_SUFFIX):
-        raise SealedPackageError("it holds another delivery than its name says")
-    if label.agreement != feed.agreement:
-        raise SealedPackageError(f"it was sent under agreement {label.agreement}, not {feed.agreement}")
-    tables = {table.name: table for table in feed.tables}
-    for part in package.parts:
-        table = tables.get(part.table)
-        if table is None:
-            raise SealedPackageError(f"the contract has no table {part.table}")
-        agreed = LINK_KEY_SCHEMA if part.kind == "link_keys" else table.payload_schema
-        for column in part.rows.schema:
-            if column.name not in agreed.names or agreed.field(column.name).type != column.type:
-                raise SealedPackageError(
-                    f"{part.kind}.{part.table} holds {column.name}, which was not agreed"
-                )
-        if "record_ref" not in part.rows.column_names:
-            raise SealedPackageError(f"{part.kind}.{part.table} holds no record_ref")
-        if part.kind == "link_keys" and not table.holds_people:
-            raise SealedPackageError(f"{part.table} names no people, yet it holds link keys")
+def _unopened(zone: AnalyticsZone, feed: FeedContract, opened: frozenset[str]) -> list[str]:
+    names = Exchange.of(zone.home).names(OUTBOX, feed.feed)
+    return [
+        name
+        for name in names
+        if name.endswith(SEALED_SUFFIX) and name.removesuffix(SEALED_SUFFIX) not in opened
+    ]
 
 
 def _store_payload(
