@@ -8,9 +8,22 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bridge.identities import IDENTITY_COLUMNS
-from bridge.vault import ARRIVAL_SCHEMA
+from bridge.identities import IDENTITY_COLUMNS, IDENTITY_SCHEMA
 from governance.contracts import Table
+
+ARRIVAL_SCHEMA = pa.schema(
+    [
+        ("record_ref", pa.string()),
+        ("feed", pa.string()),
+        ("table_name", pa.string()),
+        ("delivery_date", pa.date32()),
+        ("received_date", pa.date32()),
+        ("delivery_id", pa.string()),
+        ("partner_key", pa.string()),
+        *((name, IDENTITY_SCHEMA.field(name).type) for name in IDENTITY_COLUMNS),
+    ]
+)
+"""One row per record and delivery: the identity that the delivery gave the record, and the partner's key as JSON."""
 
 
 def arrivals(

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -32,12 +32,14 @@ import pyarrow.compute as pc
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bridge.identities import IDENTITY_COLUMNS, IDENTITY_SCHEMA
+from bridge import vault_migration
+from bridge.arrivals import ARRIVAL_SCHEMA
+from bridge.identities import IDENTITY_COLUMNS
 from bridge.identity_texts import LAYOUT, SEPARATOR, identity_columns, identity_texts
 from bridge.key_wrap import DATA_KEY_BYTES, WRAPPED_BYTES, unwrap_keys, wrap_keys
+from bridge.vault_keys import VaultError, matrix, open_keys, rewrap, rows_of_bytes
 from bridge.zone import CouncilZone
-from stores.encrypted import attach, attached, rewrite, storage_key, writer_lock
-from stores.keys import derive_key
+from stores.encrypted import STORE, attach, attached, rewrite, storage_key, writer_lock
 
 VAULT_VERSION = "2"
 NONCE_BYTES = 12
@@ -47,20 +49,6 @@ ROWS_AT_ONCE = 200_000  # bounds what one slice of a large batch takes in memory
 KEYS_STORE = "vault_keys"
 VAULT_TABLES = Path(__file__).with_name("vault.sql")
 KEY_TABLES = Path(__file__).with_name("vault_keys.sql")
-
-ARRIVAL_SCHEMA = pa.schema(
-    [
-        ("record_ref", pa.string()),
-        ("feed", pa.string()),
-        ("table_name", pa.string()),
-        ("delivery_date", pa.date32()),
-        ("received_date", pa.date32()),
-        ("delivery_id", pa.string()),
-        ("partner_key", pa.string()),
-        *((name, IDENTITY_SCHEMA.field(name).type) for name in IDENTITY_COLUMNS),
-    ]
-)
-"""One row per record and delivery: the identity that the delivery gave the record, and the partner's key as JSON."""
 
 DELIVERY_COLUMNS = ("feed", "table_name", "delivery_date", "received_date", "delivery_id")
 
@@ -159,10 +147,6 @@ select
     (select count(*) from vault_keys.data_keys anti join identities using (version)),
     (select count(*) from vault_keys.data_keys semi join vault_keys.tombstones using (record_ref))
 """
-
-
-class VaultError(RuntimeError):
-    """An identity cannot be read back: erased, damaged, or under another key."""
 
 
 @dataclass(frozen=True)
@@ -313,29 +297,12 @@ class Vault:
         return held is not None
 
     def rewrap(self, old_key: bytes, new_key: bytes) -> int:
-        """Wrap every data key, now under the partner key `old_key`, under `new_key`; return how many.
-
-        One transaction; nothing is done (0) where it was done before. The old bytes leave the file when the
-        store is next rewritten. Raises `VaultError`, with nothing changed, if a key cannot be unwrapped.
-        """
-        wrapped_digest_key = self._wrapped_digest_key()
-        if unwrap_keys(new_key, wrapped_digest_key)[1].all():
-            return 0
-        held = self.connection.execute(
-            "select version, wrapped_key from vault_keys.data_keys"
-        ).fetch_arrow_table()
-        fresh = self._wrapped_anew(old_key, new_key, _matrix(held["wrapped_key"], WRAPPED_BYTES))
-        digest_key = self._wrapped_anew(old_key, new_key, wrapped_digest_key)
-        self.connection.register("rewrapped", held.set_column(1, "fresh_key", _rows_of_bytes(fresh)))
-        self.connection.execute("begin")
-        self.connection.execute(
-            "update vault_keys.data_keys set wrapped_key = rewrapped.fresh_key from rewrapped "
-            "where data_keys.version = rewrapped.version"
-        )
-        self.connection.execute("update vault_keys.digest_keys set wrapped_key = ?", [digest_key.tobytes()])
-        self.connection.execute("commit")
-        self.connection.unregister("rewrapped")
-        return len(fresh)
+        """Wrap every data key, now under the partner key `old_key`, under `new_key`: `vault_keys.rewrap`."""
+        self.connection.execute(f"use {KEYS_STORE}")
+        try:
+            return rewrap(self.connection, self.partner, old_key, new_key)
+        finally:
+            self.connection.execute(f"use {STORE}")
 
     def verify(self) -> VaultReport:
         """Decrypt every identity that is held, of now and before, and count those that cannot be read.
@@ -427,7 +394,7 @@ class Vault:
                 "first_place": rows["first_place"],
                 "last_place": rows["last_place"],
                 "digest": rows["digest"],
-                "wrapped_key": _rows_of_bytes(wrap_keys(self.wrapping_key, data_keys)),
+                "wrapped_key": rows_of_bytes(wrap_keys(self.wrapping_key, data_keys)),
                 "layout": pa.repeat(pa.scalar(LAYOUT, pa.uint8()), count),
                 "nonce": pa.FixedSizeBinaryArray.from_buffers(
                     pa.binary(NONCE_BYTES), count, [None, pa.py_buffer(nonces)]
@@ -448,7 +415,7 @@ class Vault:
         fits = pc.equal(pc.binary_length(wrapped), WRAPPED_BYTES)
         wrapped = pc.if_else(fits, wrapped, bytes(WRAPPED_BYTES))
         # A key that does not unwrap becomes zeros, and the identity then fails its own authentication.
-        data_keys, intact = unwrap_keys(self.wrapping_key, _matrix(wrapped, WRAPPED_BYTES))
+        data_keys, intact = unwrap_keys(self.wrapping_key, matrix(wrapped, WRAPPED_BYTES))
         columns = (
             _cut(data_keys.tobytes(), DATA_KEY_BYTES),
             stored["nonce"].to_pylist(),
@@ -507,38 +474,37 @@ class Vault:
         ).fetchone()
         return found is not None
 
-    def _wrapped_digest_key(self) -> npt.NDArray[np.uint8]:
-        row = self.connection.execute("select wrapped_key from vault_keys.digest_keys").fetchone()
-        return np.frombuffer(row[0] if row else bytes(WRAPPED_BYTES), np.uint8).reshape(1, WRAPPED_BYTES)
-
-    def _wrapped_anew(
-        self, old_key: bytes, new_key: bytes, wrapped: npt.NDArray[np.uint8]
-    ) -> npt.NDArray[np.uint8]:
-        data_keys, intact = unwrap_keys(old_key, wrapped)
-        if not intact.all():
-            raise VaultError(
-                f"{self.partner}: {int((~intact).sum())} data keys are damaged or under another key. "
-                "Run `doorstep vault verify`; nothing was changed."
-            )
-        return wrap_keys(new_key, data_keys)
-
 
 @contextmanager
 def open_vault(zone: CouncilZone, partner: str) -> Iterator[Vault]:
     """Open `partner`'s vault for writing, making it where missing; the writers' locks are held until the block
-    ends.
+    ends. A vault of layout 1 is brought to this layout first.
 
     Raises `KeyUnavailableError` if the storage root cannot be had, `StoreUnreadableError` on a wrong key.
     """
+    with _opened_vault(zone, partner) as vault:
+        migrated = vault_migration.is_old(vault.connection)
+        if migrated:
+            vault_migration.migrate(vault.connection, partner, vault.wrapping_key, vault.keep)
+        else:
+            yield vault
+    if migrated:
+        _rewrite(zone, partner)
+        with _opened_vault(zone, partner) as vault:
+            yield vault
+
+
+@contextmanager
+def _opened_vault(zone: CouncilZone, partner: str) -> Iterator[Vault]:
     store_key, keys_key = _store_keys(zone, partner)
     keys_path = zone.home.vault_keys_db(partner)
-    with ExitStack() as opened:
-        connection = opened.enter_context(attached(zone.home.vault_db(partner), store_key))
-        opened.enter_context(writer_lock(keys_path))
+    with attached(zone.home.vault_db(partner), store_key) as connection, writer_lock(keys_path):
         attach(connection, keys_path, keys_key, KEYS_STORE, read_only=False)
-        connection.execute(VAULT_TABLES.read_text(encoding="utf-8"))
+        connection.execute(f"use {KEYS_STORE}")
         connection.execute(KEY_TABLES.read_text(encoding="utf-8"))
-        wrapping_key, digest_key = _keys_of(zone, partner, connection)
+        wrapping_key, digest_key = open_keys(zone.keys, partner, connection)
+        connection.execute(f"use {STORE}")
+        connection.execute(VAULT_TABLES.read_text(encoding="utf-8"))
         yield Vault(partner, wrapping_key, digest_key, connection)
 
 
@@ -547,35 +513,19 @@ def shred(zone: CouncilZone, partner: str, record_refs: Sequence[str]) -> int:
     how many were held."""
     with open_vault(zone, partner) as vault:
         erased = sum(vault.erase(record_ref) for record_ref in record_refs)
+    _rewrite(zone, partner)
+    return erased
+
+
+def _rewrite(zone: CouncilZone, partner: str) -> None:
+    """Rewrite both stores, keys first: deleted bytes stay in a file until then."""
     store_key, keys_key = _store_keys(zone, partner)
     rewrite(zone.home.vault_keys_db(partner), keys_key)
     rewrite(zone.home.vault_db(partner), store_key)
-    return erased
 
 
 def _store_keys(zone: CouncilZone, partner: str) -> tuple[str, str]:
     return storage_key(zone.keys, f"vault/{partner}"), storage_key(zone.keys, f"vault/{partner}.keys")
-
-
-def _keys_of(zone: CouncilZone, partner: str, connection: duckdb.DuckDBPyConnection) -> tuple[bytes, bytes]:
-    """Return the partner's key that the vault is under, and its digest key; make the latter for a new vault.
-
-    While storage keys are being rotated, a vault may still be under the version before.
-    """
-    row = connection.execute("select wrapped_key from vault_keys.digest_keys").fetchone()
-    if row is None:
-        wrapping_key = derive_key(zone.keys.root("storage"), "vault", partner)
-        digest_key = os.urandom(DATA_KEY_BYTES)
-        wrapped = wrap_keys(wrapping_key, np.frombuffer(digest_key, np.uint8).reshape(1, DATA_KEY_BYTES))
-        connection.execute("insert into vault_keys.digest_keys values (?)", [wrapped.tobytes()])
-        return wrapping_key, digest_key
-    wrapped = np.frombuffer(row[0], np.uint8).reshape(1, WRAPPED_BYTES)
-    for version in zone.keys.usable("storage"):
-        wrapping_key = derive_key(zone.keys.root("storage", version), "vault", partner)
-        digest_key_row, intact = unwrap_keys(wrapping_key, wrapped)
-        if intact.all():
-            return wrapping_key, digest_key_row.tobytes()
-    raise VaultError(f"{partner}: no usable storage key unwraps the vault's data keys.")
 
 
 def _mapping(fields: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -592,17 +542,3 @@ def _opened(key: bytes, nonce: bytes, content: bytes, bound: bytes) -> bytes | N
 
 def _cut(joined: bytes, size: int) -> list[bytes]:
     return [joined[start : start + size] for start in range(0, len(joined), size)]
-
-
-def _matrix(column: pa.Array | pa.ChunkedArray, size: int) -> npt.NDArray[np.uint8]:
-    """Return a column of binary values of `size` bytes each as uint8 of shape (n, size)."""
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return np.frombuffer(whole.cast(pa.binary(size)).buffers()[1], np.uint8)[: len(whole) * size].reshape(
-        -1, size
-    )
-
-
-def _rows_of_bytes(matrix: npt.NDArray[np.uint8]) -> pa.Array:
-    """Return uint8 of shape (n, size) as a column of fixed-size binary values."""
-    data = pa.py_buffer(np.ascontiguousarray(matrix))
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(matrix.shape[1]), len(matrix), [None, data])
