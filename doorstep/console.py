@@ -23,11 +23,13 @@ from governance.agreements import AgreementError
 from governance.contracts import ContractError
 from governance.retention import RetentionExpiredError
 from stores.encrypted import StoreBusyError, StoreUnreadableError
+from stores.key_rotation import KeyRotationError
 from stores.keys import KeyUnavailableError
 
 EXPECTED_ERRORS = (
     AgreementError,
     ContractError,
+    KeyRotationError,
     KeyUnavailableError,
     NoSuchFileError,
     RetentionExpiredError,

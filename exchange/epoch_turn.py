@@ -11,7 +11,6 @@ identities stand behind the new link keys, the people resolved from the old ones
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,16 @@ from exchange.link_key_schema import FIRST_EPOCH
 from exchange.sealed import SEALED_SUFFIX, OpenedPackage, SealedPackageError
 from governance.contracts import FeedContract
 from stores.analytics import LINKAGE_STORE, AnalyticsZone
-from stores.encrypted import STORE, attach, in_memory_connection, storage_key, writer_lock
-from stores.files import flush_folder
+from stores.encrypted import (
+    STORE,
+    attach,
+    in_memory_connection,
+    put_in_place,
+    remove_store,
+    storage_key,
+    write_back_log,
+    writer_lock,
+)
 
 ASIDE_SUFFIX = ".turning"
 
@@ -137,8 +144,8 @@ def turn_epoch(
     path = zone.home.linkage_db
     aside = path.with_name(path.name + ASIDE_SUFFIX)
     with writer_lock(path):
-        _checkpoint(path, storage_key(zone.keys, LINKAGE_STORE))
-        _remove(aside)
+        write_back_log(path, storage_key(zone.keys, LINKAGE_STORE))
+        remove_store(aside)
         connection = in_memory_connection()
         try:
             attach(connection, path, storage_key(zone.keys, LINKAGE_STORE), STORE, read_only=True)
@@ -151,10 +158,7 @@ def turn_epoch(
             connection.execute("detach fresh")
         finally:
             connection.close()
-        with aside.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        aside.replace(path)
-        flush_folder(path.parent)
+        put_in_place(aside, path)
     return report
 
 
@@ -259,21 +263,6 @@ def _checked_rows(
     return part.rows.append_column("feed", pa.repeat(label.feed, part.rows.num_rows)).append_column(
         "table_name", pa.repeat(part.table, part.rows.num_rows)
     )
-
-
-def _checkpoint(path: Path, key: str) -> None:
-    """Write the store's log back into it, so that nothing of it lies beside the store that is replaced."""
-    connection = in_memory_connection()
-    try:
-        attach(connection, path, key, STORE, read_only=False)
-        connection.execute(f"checkpoint {STORE}")
-    finally:
-        connection.close()
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    path.with_name(path.name + ".wal").unlink(missing_ok=True)
 
 
 def _manifest_path(folder: Path) -> Path:

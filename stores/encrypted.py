@@ -9,6 +9,8 @@ DuckDB allows one writing process and no reader beside it, so every writer first
 from __future__ import annotations
 
 import fcntl
+import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -201,14 +203,20 @@ def _unreadable(path: Path, why: str) -> StoreUnreadableError:
     )
 
 
+REWRITTEN_SUFFIX = ".rewritten"
+
+
 def rewrite(path: Path, key: str) -> None:
     """Copy the live rows of the store at `path` into a fresh file and put it in place of the old one.
 
-    DuckDB keeps deleted bytes after DELETE and CHECKPOINT; only a copy into a fresh file removes them.
+    DuckDB keeps deleted bytes after DELETE and CHECKPOINT; only a copy into a fresh file removes them. The fresh
+    file is under `key` itself, also where the old one was still under a key from before a rotation. Stopped
+    anywhere, the store is wholly the old one or wholly the new one.
     """
     with writer_lock(path):
-        aside = path.with_name(path.name + ".rewritten")
-        _remove_store(aside)
+        aside = path.with_name(path.name + REWRITTEN_SUFFIX)
+        remove_store(aside)
+        write_back_log(path, key)
         connection = in_memory_connection()
         try:
             attach(connection, path, key, "old", read_only=True)
@@ -216,11 +224,35 @@ def rewrite(path: Path, key: str) -> None:
             connection.execute("copy from database old to fresh")
         finally:
             connection.close()
-        aside.replace(path)
-        path.with_name(path.name + ".wal").unlink(missing_ok=True)
-        flush_folder(path.parent)
+        put_in_place(aside, path)
 
 
-def _remove_store(path: Path) -> None:
+def write_back_log(path: Path, key: str) -> None:
+    """Write the log that a killed writer left back into the store at `path`; the caller holds its lock.
+
+    A file that is to be replaced must not leave a log behind: it would be read as the new file's.
+    """
+    if not path.with_name(path.name + ".wal").exists():
+        return
+    connection = in_memory_connection()
+    try:
+        attach(connection, path, key, STORE, read_only=False)
+        connection.execute(f"checkpoint {STORE}")
+    finally:
+        connection.close()
+
+
+def put_in_place(aside: Path, path: Path) -> None:
+    """Flush the finished store `aside` to disk and move it to `path`, with the mode of the one it replaces."""
+    with aside.open("rb+") as handle:
+        os.fsync(handle.fileno())
+    if path.exists():
+        aside.chmod(stat.S_IMODE(path.stat().st_mode))
+    aside.replace(path)
+    flush_folder(path.parent)
+
+
+def remove_store(path: Path) -> None:
+    """Remove a store's file and log, where there are any."""
     path.unlink(missing_ok=True)
     path.with_name(path.name + ".wal").unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from orchestration.analytics.months import record_months_made
 from orchestration.analytics.partitions import as_of_months, month_of
 from orchestration.analytics.records import WHEN_CHECKED
 from stores.analytics import AnalyticsZone
-from stores.encrypted import storage_key, writer_lock
+from stores.encrypted import opening_key, writer_lock
 from stores.files import written_atomically
 from stores.home import Home
 
@@ -68,7 +68,7 @@ def warehouse_environment(zone: AnalyticsZone, more: Mapping[str, str] | None = 
     given = {
         **(more or {}),
         WAREHOUSE_PATH_VARIABLE: str(zone.home.warehouse_db),
-        WAREHOUSE_KEY_VARIABLE: storage_key(zone.keys, "warehouse"),
+        WAREHOUSE_KEY_VARIABLE: opening_key(zone.keys, "warehouse", zone.home.warehouse_db),
         "DBT_TARGET_PATH": str(zone.home.dbt_target),
         "DBT_LOG_PATH": str(zone.home.dbt_target / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
