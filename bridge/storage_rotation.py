@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from bridge.vault import open_vault
+from bridge.vault_keys import partner_key
 from bridge.zone import CouncilZone
-from stores.keys import derive_key
 from stores.store_rotation import STORAGE_ROOT, Announce, StorageRotation, begin_rotation, rewrite_stores
 
 
@@ -25,7 +25,6 @@ def rotate_council_storage(
         if zone.home.vault_db(partner).is_file():
             announce(f"vault/{partner}: data keys")
             with open_vault(zone, partner) as vault:
-                fresh = derive_key(zone.keys.root(STORAGE_ROOT, version), "vault", partner)
-                vault.rewrap(vault.wrapping_key, fresh)
+                vault.rewrap(vault.wrapping_key, partner_key(zone.keys.root(STORAGE_ROOT, version), partner))
     stores, rewritten = rewrite_stores(zone.keys, folder, announce)
     return StorageRotation("council", version, resumed, stores, rewritten)
