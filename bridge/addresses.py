@@ -111,7 +111,8 @@ def match_addresses(zone: CouncilZone, feed: str, delivery_ids: Sequence[str]) -
             return _report(ledger, feed, macs, known=len(macs & settled))
         waiting = set(own).union(*(_waiting_texts(ledger, other) for other in zone.contracts.values()))
         new = sorted(text for text in waiting if _mac(key, text) not in settled)
-        _remember(ledger, key, new, _match(ledger, new), size)
+        gazetteer = ledger.execute("select uprn, address, postcode from gazetteer order by uprn")
+        _remember(ledger, key, new, _match(gazetteer.fetch_arrow_table(), new), size)
         return _report(ledger, feed, macs, known=len(macs & settled))
 
 
@@ -180,28 +181,39 @@ def _waiting_texts(
     """Return the distinct address texts of checked rows that need a UPRN."""
     texts: set[str] = set()
     for table in contract.tables:
-        uprns = table.with_identifier(Identifier.UPRN)
         if is_gazetteer(table) or not table.with_identifier(Identifier.ADDRESS) or not _exists(ledger, table):
             continue
         rows = ledger.execute(f"from checked_{table.qualified_name}").fetch_arrow_table()
         if delivery_ids is not None:
             rows = rows.filter(pc.is_in(rows["delivery_id"], pa.array(sorted(delivery_ids), pa.string())))
-        missing = pc.is_null(rows[uprns[0].name]) if len(uprns) == 1 else None
-        if missing is not None:
-            addresses = address_text(table, rows, Identifier.ADDRESS)
-            texts.update(
-                _distinct(_texts(addresses, address_text(table, rows, Identifier.POSTCODE), missing))
-            )
-        forwarding = address_text(table, rows, Identifier.FORWARDING_ADDRESS)
-        if forwarding is not None:
-            texts.update(
-                _distinct(_texts(forwarding, address_text(table, rows, Identifier.FORWARDING_POSTCODE)))
-            )
+        texts |= texts_without_uprn(table, rows)
     return texts
 
 
-def _match(ledger: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> dict[str, tuple[str, float]]:
-    """Return the UPRN and match weight of every text that has a clear match."""
+def texts_without_uprn(table: Table, rows: pa.Table) -> set[str]:
+    """Return the distinct address texts of `rows` of `table` that need a UPRN: homes without, and all forwarding
+    addresses.
+    """
+    texts: set[str] = set()
+    uprns = table.with_identifier(Identifier.UPRN)
+    if len(uprns) == 1:
+        addresses = address_text(table, rows, Identifier.ADDRESS)
+        postcodes = address_text(table, rows, Identifier.POSTCODE)
+        texts |= _distinct(_texts(addresses, postcodes, pc.is_null(rows[uprns[0].name])))
+    forwarding = address_text(table, rows, Identifier.FORWARDING_ADDRESS)
+    if forwarding is not None:
+        texts |= _distinct(_texts(forwarding, address_text(table, rows, Identifier.FORWARDING_POSTCODE)))
+    return texts
+
+
+def matched_in(gazetteer: pa.Table, texts: Iterable[str], key: bytes) -> MatchedAddresses:
+    """Match `texts` against a gazetteer of one's own (uprn, address, postcode) and keep nothing: for evaluation."""
+    found = _match(gazetteer, sorted(texts))
+    return MatchedAddresses(key, {_mac(key, text): uprn for text, (uprn, _) in found.items()})
+
+
+def _match(gazetteer: pa.Table, texts: Sequence[str]) -> dict[str, tuple[str, float]]:
+    """Return the UPRN and match weight of every text that has a clear match in uprn, address, postcode."""
     # Imported here: it brings Splink, and most nights have no new address.
     from uk_address_matcher import AddressMatcher, ExactMatchStage, SplinkStage
 
@@ -214,14 +226,13 @@ def _match(ledger: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> dict[str,
             "postcode": [postcode for _, _, postcode in split],
         }
     )
-    gazetteer = ledger.execute(
-        "select uprn as unique_id, address as address_concat, postcode from gazetteer order by uprn"
-    ).fetch_arrow_table()
     # A connection of its own, in memory: the matcher makes tables as it likes.
     connection = duckdb.connect(":memory:", config={"temp_directory": ""})
     try:
         connection.execute("set threads = 2")
-        connection.register("gazetteer", gazetteer)
+        connection.register(
+            "gazetteer", gazetteer.rename_columns(["unique_id", "address_concat", "postcode"])
+        )
         connection.register("messy", messy)
         matcher = AddressMatcher(
             canonical_addresses=connection.sql("from gazetteer"),
