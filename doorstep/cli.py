@@ -10,8 +10,9 @@ import sys
 
 import typer
 
-from doorstep import county, data, evaluate, feeds, keys, refresh, report, scan, ui
+from doorstep import bridge, county, data, evaluate, feeds, keys, refresh, report, scan, ui
 from doorstep.console import EXPECTED_ERRORS, errors
+from doorstep.extras import told_missing, what_to_install
 
 app = typer.Typer(
     name="doorstep",
@@ -19,9 +20,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    epilog=(told_missing() or "").replace("[", r"\["),
 )
 
 app.add_typer(keys.app, name="keys")
+app.add_typer(bridge.app, name="bridge")
 app.add_typer(county.app, name="county")
 app.add_typer(feeds.app, name="feeds")
 app.add_typer(evaluate.app, name="evaluate")
@@ -37,6 +40,12 @@ def main() -> None:
     """Run the command line; an expected error is one sentence, never a stack trace."""
     try:
         app()
+    except ModuleNotFoundError as error:
+        message = what_to_install(error)
+        if message is None or os.environ.get("DOORSTEP_TRACEBACK"):
+            raise
+        errors.print(message, markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
     except EXPECTED_ERRORS as error:
         if os.environ.get("DOORSTEP_TRACEBACK"):
             raise

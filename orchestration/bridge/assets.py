@@ -5,13 +5,10 @@ from datetime import timedelta
 
 import dagster as dg
 
-from bridge.addresses import match_addresses
-from bridge.feed_health import Drift, feed_health
-from bridge.feed_page import write_feed_page
-from bridge.feed_plots import trends
-from bridge.inbox import deliveries
-from bridge.loading import LoadReport, load_deliveries
+from bridge.feed_health import Drift
+from bridge.loading import LoadReport
 from bridge.pseudonymise import pseudonymise_deliveries
+from bridge.run import load_feed, match_feed
 from governance.contracts import FeedContract
 from orchestration.bridge.council import Council
 from orchestration.bridge.partitions import deliveries_of
@@ -117,18 +114,13 @@ def _loaded(contract: FeedContract) -> dg.AssetsDefinition:
         ],
     )
     def loaded(context: dg.AssetExecutionContext, council: Council) -> dg.MaterializeResult:
-        zone = council.zone()
-        report = load_deliveries(zone, contract.feed, list(context.partition_keys))
-        health = feed_health(zone, contract.feed)
-        drift = health.drift([verdict.delivery_id for verdict in report.deliveries])
-        plot = trends(health, contract.latency_days)
-        page = write_feed_page(zone, contract, health, plot)
-        plots = {"feed_health": picture("Trends over deliveries", plot)} if plot else {}
+        done = load_feed(council.zone(), contract.feed, list(context.partition_keys))
+        plots = {"feed_health": picture("Trends over deliveries", done.plot)} if done.plot else {}
         return dg.MaterializeResult(
-            metadata={**metadata_of(report), **plots, "page": dg.MetadataValue.path(page)},
+            metadata={**metadata_of(done.report), **plots, "page": dg.MetadataValue.path(done.page)},
             check_results=[
-                *_check_results(report, key, row_checks, delivery_checks),
-                *_schema_results(drift, key, schema_checks),
+                *_check_results(done.report, key, row_checks, delivery_checks),
+                *_schema_results(done.drift, key, schema_checks),
             ],
         )
 
@@ -195,9 +187,7 @@ def _addressed(contract: FeedContract) -> dg.AssetsDefinition:
         ),
     )
     def addressed(council: Council) -> dg.MaterializeResult:
-        zone = council.zone()
-        waiting = [delivery.delivery_id for delivery in deliveries(zone, contract.feed, "checked")]
-        return dg.MaterializeResult(metadata=metadata_of(match_addresses(zone, contract.feed, waiting)))
+        return dg.MaterializeResult(metadata=metadata_of(match_feed(council.zone(), contract.feed)))
 
     return addressed
 
