@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bridge.rotation import rotation_state
 from bridge.zone import CouncilZone
+from exchange.epoch_packages import EPOCHS_FOLDER
 from exchange.epoch_turn import linkage_epoch
 from exchange.opening import opened_packages
 from exchange.sealed import SEALED_SUFFIX
@@ -117,7 +118,7 @@ def _unopened_packages(home: Home) -> int:
     waiting = [
         path
         for path in home.outbox.rglob(f"*{SEALED_SUFFIX}")
-        if not path.parent.name.startswith("epoch-")
+        if path.parent.name != EPOCHS_FOLDER
         and path.name.removesuffix(SEALED_SUFFIX) not in opened.get(path.parent.name, frozenset())
     ]
     return len(waiting)

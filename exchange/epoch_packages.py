@@ -1,7 +1,7 @@
 """What a rotation of the linkage epoch sends: link keys alone, in packages listed by a manifest.
 
-    outbox/epoch-0002/epoch-0002-council_tax-accounts-0a1b2c3d4e5f.sealed
-    outbox/epoch-0002/manifest.sealed
+    outbox/epochs/epoch-0002-council_tax-accounts-0a1b2c3d4e5f.sealed
+    outbox/epochs/epoch-0002-manifest.sealed
 
 The manifest is sealed last. Until it is there, and every package it lists is what it says, the analytics zone
 stays in its old epoch.
@@ -14,10 +14,12 @@ import re
 import pyarrow as pa
 
 from exchange.link_key_schema import LINK_KEY_SCHEMA
+from exchange.sealed import SEALED_SUFFIX
 
 EPOCH_KIND = "epoch"
-EPOCH_FOLDER = re.compile(r"^epoch-(?P<epoch>\d{4,})$")
+EPOCHS_FOLDER = "epochs"
 MANIFEST = "manifest"
+MANIFEST_NAME = re.compile(rf"^epoch-(?P<epoch>\d{{4,}})-{MANIFEST}{re.escape(SEALED_SUFFIX)}$")
 
 IDENTITY_DELIVERY_FIELDS = (
     pa.field("delivery_id", pa.string(), nullable=False),
@@ -41,6 +43,11 @@ MANIFEST_SCHEMA = pa.schema(
 """One row per package; `sha256` is of its sealed bytes."""
 
 
-def epoch_folder(epoch: int) -> str:
-    """Return the name of the folder that epoch's packages lie in."""
+def epoch_name(epoch: int) -> str:
+    """Return what the names of an epoch's packages begin with."""
     return f"epoch-{epoch:04d}"
+
+
+def manifest_name(epoch: int) -> str:
+    """Return the file name of an epoch's manifest."""
+    return f"{epoch_name(epoch)}-{MANIFEST}{SEALED_SUFFIX}"

@@ -18,9 +18,18 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from exchange.epoch_packages import EPOCH_FOLDER, EPOCH_KIND, EPOCH_SCHEMA, MANIFEST, MANIFEST_SCHEMA
+from exchange.epoch_packages import (
+    EPOCH_KIND,
+    EPOCH_SCHEMA,
+    EPOCHS_FOLDER,
+    MANIFEST,
+    MANIFEST_NAME,
+    MANIFEST_SCHEMA,
+    manifest_name,
+)
 from exchange.link_key_schema import FIRST_EPOCH
-from exchange.sealed import SEALED_SUFFIX, OpenedPackage, SealedPackageError
+from exchange.sealed import OpenedPackage, SealedPackageError
+from exchange.transport import OUTBOX, Exchange
 from governance.contracts import FeedContract
 from stores.analytics import LINKAGE_STORE, AnalyticsZone
 from stores.encrypted import (
@@ -74,7 +83,7 @@ LINK_KEYS_NOT_COMPARED = frozenset(
 )
 """Columns of `link_keys` that linkage does not read."""
 
-OpenPackage = Callable[[bytes], OpenedPackage]
+OpenPackage = Callable[[Path], OpenedPackage]
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ def linkage_epoch(connection: duckdb.DuckDBPyConnection) -> int:
     """Return the epoch of the link keys in the attached linkage store."""
     if not _has_table(connection, STORE, "linkage_epoch"):
         return FIRST_EPOCH
-    row = connection.execute("select max(epoch) from linkage_epoch").fetchone()
+    row = connection.execute(f"select max(epoch) from {STORE}.linkage_epoch").fetchone()
     return int(row[0]) if row and row[0] is not None else FIRST_EPOCH
 
 
@@ -125,9 +134,8 @@ def link_keys_digest(connection: duckdb.DuckDBPyConnection, database: str = STOR
 
 def waiting_epoch(zone: AnalyticsZone, current: int) -> int | None:
     """Return the newest epoch after `current` whose manifest is in the outbox; None if there is none."""
-    outbox = zone.home.outbox
-    folders = [path for path in outbox.iterdir() if EPOCH_FOLDER.match(path.name)] if outbox.is_dir() else []
-    epochs = [int(path.name.partition("-")[2]) for path in folders if _manifest_path(path).is_file()]
+    manifests = map(MANIFEST_NAME.match, Exchange.of(zone.home).names(OUTBOX, EPOCHS_FOLDER))
+    epochs = [int(manifest["epoch"]) for manifest in manifests if manifest]
     return max((epoch for epoch in epochs if epoch > current), default=None)
 
 
@@ -136,11 +144,11 @@ def turn_epoch(
 ) -> TurnReport | None:
     """Take the linkage store to `epoch`; None if another process has done so meanwhile.
 
-    `open_package` opens a sealed package's bytes. Raises `SealedPackageError` if the manifest or a package it lists
+    `open_package` opens a sealed package's file. Raises `SealedPackageError` if the manifest or a package it lists
     is missing, damaged, or not what a contract agreed; then nothing has changed.
     """
-    folder = zone.home.outbox / f"epoch-{epoch:04d}"
-    manifest = _manifest(folder, epoch, open_package)
+    exchange = Exchange.of(zone.home)
+    manifest = _manifest(exchange, epoch, open_package)
     path = zone.home.linkage_db
     aside = path.with_name(path.name + ASIDE_SUFFIX)
     with writer_lock(path):
@@ -153,7 +161,7 @@ def turn_epoch(
                 return None
             key = storage_key(zone.keys, LINKAGE_STORE, zone.keys.current("storage"))
             attach(connection, aside, key, "fresh", read_only=False)
-            report = _fill(connection, folder, epoch, manifest, contracts, open_package)
+            report = _fill(connection, exchange, epoch, manifest, contracts, open_package)
             connection.execute("use memory")
             connection.execute("detach fresh")
         finally:
@@ -164,7 +172,7 @@ def turn_epoch(
 
 def _fill(
     connection: duckdb.DuckDBPyConnection,
-    folder: Path,
+    exchange: Exchange,
     epoch: int,
     manifest: Sequence[Mapping[str, object]],
     contracts: Mapping[str, FeedContract],
@@ -177,7 +185,7 @@ def _fill(
             connection.execute(f'insert into fresh."{schema}"."{table}" from {STORE}."{schema}"."{table}"')
     connection.execute("use fresh")
     for listed in manifest:
-        _add_package(connection, folder / str(listed["file_name"]), epoch, listed, contracts, open_package)
+        _add_package(connection, exchange, epoch, listed, contracts, open_package)
     if held:
         query = f"from {STORE}.held_link_keys where epoch = {epoch}"
         add_link_keys(connection, connection.execute(query).to_arrow_table())
@@ -212,10 +220,11 @@ def _keep_people(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _manifest(folder: Path, epoch: int, open_package: OpenPackage) -> Sequence[Mapping[str, object]]:
-    package = open_package(_manifest_path(folder).read_bytes())
+def _manifest(exchange: Exchange, epoch: int, open_package: OpenPackage) -> Sequence[Mapping[str, object]]:
+    with exchange.reading(OUTBOX, f"{EPOCHS_FOLDER}/{manifest_name(epoch)}") as path:
+        package = open_package(path)
     label, rows = package.label, package.part("link_keys", MANIFEST)
-    if (label.kind, label.feed, label.epoch) != (EPOCH_KIND, folder.name, epoch) or rows is None:
+    if (label.kind, label.feed, label.epoch) != (EPOCH_KIND, EPOCHS_FOLDER, epoch) or rows is None:
         raise SealedPackageError("it is not the manifest of this epoch")
     if not rows.schema.equals(MANIFEST_SCHEMA):
         raise SealedPackageError("the manifest has other columns than it should")
@@ -225,25 +234,34 @@ def _manifest(folder: Path, epoch: int, open_package: OpenPackage) -> Sequence[M
 
 def _add_package(
     connection: duckdb.DuckDBPyConnection,
-    path: Path,
+    exchange: Exchange,
     epoch: int,
     listed: Mapping[str, object],
     contracts: Mapping[str, FeedContract],
     open_package: OpenPackage,
 ) -> None:
-    content = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != listed["sha256"]:
-        raise SealedPackageError(f"{path.name} is missing, or not the one that the manifest lists")
-    package = open_package(content)
-    rows = _checked_rows(package, path, epoch, listed, contracts)
-    connection.register("arrived", rows)
+    name = str(listed["file_name"])
+    try:
+        with exchange.reading(OUTBOX, f"{EPOCHS_FOLDER}/{name}") as path:
+            if file_digest(path) != listed["sha256"]:
+                raise SealedPackageError(f"{name} is not the one that the manifest lists")
+            package = open_package(path)
+    except FileNotFoundError:
+        raise SealedPackageError(f"{name} is missing, which the manifest lists") from None
+    connection.register("arrived", _checked_rows(package, name, epoch, listed, contracts))
     connection.execute("insert into link_keys by name from arrived")
     connection.unregister("arrived")
 
 
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
 def _checked_rows(
     package: OpenedPackage,
-    path: Path,
+    name: str,
     epoch: int,
     listed: Mapping[str, object],
     contracts: Mapping[str, FeedContract],
@@ -251,22 +269,18 @@ def _checked_rows(
     label = package.label
     contract = contracts.get(label.feed)
     if contract is None or label.feed != listed["feed"] or label.agreement != contract.agreement:
-        raise SealedPackageError(f"{path.name} is of a feed or an agreement that no contract names")
+        raise SealedPackageError(f"{name} is of a feed or an agreement that no contract names")
     named = {table.name for table in contract.tables if table.holds_people}
     if len(package.parts) != 1 or package.parts[0].kind != "link_keys" or package.parts[0].table not in named:
-        raise SealedPackageError(f"{path.name} holds other than the link keys of one table of people")
+        raise SealedPackageError(f"{name} holds other than the link keys of one table of people")
     part = package.parts[0]
     if (label.kind, label.epoch, part.table) != (EPOCH_KIND, epoch, listed["table_name"]):
-        raise SealedPackageError(f"{path.name} is of another epoch or table than the manifest says")
+        raise SealedPackageError(f"{name} is of another epoch or table than the manifest says")
     if part.rows.num_rows != listed["row_count"] or not part.rows.schema.equals(EPOCH_SCHEMA):
-        raise SealedPackageError(f"{path.name} has other rows or columns than it should")
+        raise SealedPackageError(f"{name} has other rows or columns than it should")
     return part.rows.append_column("feed", pa.repeat(label.feed, part.rows.num_rows)).append_column(
         "table_name", pa.repeat(part.table, part.rows.num_rows)
     )
-
-
-def _manifest_path(folder: Path) -> Path:
-    return folder / f"{MANIFEST}{SEALED_SUFFIX}"
 
 
 def _has_table(connection: duckdb.DuckDBPyConnection, database: str, table: str) -> bool:

@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from exchange.acceptance import check_accepted
-from exchange.epoch_packages import epoch_folder
+from exchange.epoch_packages import manifest_name
 from exchange.epoch_turn import add_link_keys, linkage_epoch, turn_epoch, waiting_epoch
 from exchange.link_key_schema import FIRST_EPOCH, LINK_KEY_SCHEMA
 from exchange.sealed import (
@@ -162,10 +162,10 @@ def _turn_if_due(zone: AnalyticsZone, current: int, refused: list[RefusedPackage
     sender = trusted_public_key(zone.home, "analytics", "council")
     try:
         turned = turn_epoch(
-            zone, epoch, read_contracts(), lambda content: open_sealed(content, zone.keys, sender)
+            zone, epoch, read_contracts(), lambda package: open_sealed(package, zone.keys, sender)
         )
     except SealedPackageError as error:
-        refused.append(RefusedPackage(epoch_folder(epoch), str(error)))
+        refused.append(RefusedPackage(manifest_name(epoch), str(error)))
         return None
     return turned.epoch if turned else None
 

@@ -195,9 +195,22 @@ def test_a_second_rotation_replaces_the_first_even_unopened(zones: TwoZones) -> 
     send(zones)
     rotate_epoch(zones.council, NIGHT)
     assert rotate_epoch(zones.council, NIGHT).epoch == 3
-    assert [path.name for path in sorted(zones.home.outbox.glob("epoch-*"))] == ["epoch-0003"]
+    names = [path.name for path in (zones.home.outbox / "epochs").iterdir()]
+    assert names and all(name.startswith("epoch-0003-") for name in names)
     assert zones.open(FEED).turned_to_epoch == 3
     assert zones.linkage("select distinct epoch from link_keys") == [(3,)]
+
+
+def test_epochs_turn_one_after_the_other(zones: TwoZones) -> None:
+    zones.stage(FEED, WEEK)
+    send(zones)
+    resolve_people(zones.analytics)
+    before = identities(zones), people(zones)
+    for epoch in (2, 3):
+        rotate_epoch(zones.council, NIGHT)
+        assert zones.open(FEED).turned_to_epoch == epoch
+        assert resolve_people(zones.analytics).skipped
+    assert (identities(zones), people(zones)) == before
 
 
 def test_a_damaged_or_missing_package_leaves_the_old_epoch_whole(zones: TwoZones) -> None:
@@ -205,7 +218,7 @@ def test_a_damaged_or_missing_package_leaves_the_old_epoch_whole(zones: TwoZones
     send(zones)
     before = keys(zones)
     rotate_epoch(zones.council, NIGHT)
-    (package,) = zones.home.outbox.glob("epoch-0002/*accounts*.sealed")
+    (package,) = zones.home.outbox.glob("epochs/*accounts*.sealed")
     content = bytearray(package.read_bytes())
     content[len(content) // 2] ^= 1
     whole = package.read_bytes()
