@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from bridge.addresses import MatchedAddresses, matched_addresses, refresh_gazetteer
 from bridge.arrivals import arrivals
+from bridge.epochs import current_epoch
 from bridge.identities import (
     address_text,
     identities,
@@ -30,7 +31,6 @@ from bridge.identities import (
 from bridge.link_keys import encode_link_keys
 from bridge.vault import open_vault
 from bridge.zone import CouncilZone
-from exchange.link_key_schema import FIRST_EPOCH
 from exchange.sealed import SEALED_SUFFIX, PackageLabel, Part, seal_into, trusted_public_key
 from exchange.transport import OUTBOX, Exchange
 from governance.agreements import require_agreement
@@ -90,7 +90,7 @@ class _Pseudonymised:
 
 
 def pseudonymise_deliveries(
-    zone: CouncilZone, feed: str, delivery_ids: Sequence[str], night: date, *, epoch: int = FIRST_EPOCH
+    zone: CouncilZone, feed: str, delivery_ids: Sequence[str], night: date, *, epoch: int | None = None
 ) -> PseudonymiseReport:
     """Seal every delivery among `delivery_ids` whose rows are checked; the others are left as they are.
 
@@ -109,6 +109,8 @@ def pseudonymise_deliveries(
         ]
         if not batch:
             return PseudonymiseReport(feed, 0, 0, 0, 0, ())
+        # Asked under the ledger's lock: a rotation turns the epoch under it.
+        epoch = current_epoch(zone) if epoch is None else epoch
         refresh_gazetteer(zone, ledger)
         matched = matched_addresses(zone, ledger)
         tables = [
