@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from bridge.addresses import MatchedAddresses, matched_addresses, refresh_gazetteer
 from bridge.arrivals import arrivals
+from bridge.derived import derived_rows
 from bridge.epochs import current_epoch
 from bridge.identities import (
     address_text,
@@ -116,6 +117,7 @@ def pseudonymise_deliveries(
         tables = [
             _pseudonymised(zone, ledger, contract, table, batch, matched, epoch) for table in contract.tables
         ]
+        tables += [_derived(zone, ledger, contract, table, batch) for table in contract.derived_tables]
         kept = _keep_identities(zone, contract, tables)
         packages = tuple(
             _write_package(zone, contract, agreement, epoch, delivery, tables, receiver) for delivery in batch
@@ -124,7 +126,7 @@ def pseudonymise_deliveries(
     return PseudonymiseReport(
         feed=feed,
         deliveries=len(batch),
-        rows=sum(table.payload.num_rows for table in tables),
+        rows=sum(table.payload.num_rows for table in tables if table.table.derived_from is None),
         link_key_rows=sum(table.link_keys.num_rows for table in tables if table.link_keys is not None),
         identities_kept=kept,
         packages=packages,
@@ -161,6 +163,27 @@ def _pseudonymised(
         link_keys=link_keys,
         arrivals=arrived,
         offsets=_offsets(rows["delivery_id"], batch),
+    )
+
+
+def _derived(
+    zone: CouncilZone,
+    ledger: duckdb.DuckDBPyConnection,
+    contract: FeedContract,
+    table: Table,
+    batch: Sequence[_Delivery],
+) -> _Pseudonymised:
+    """Make a table that is in no file. Each row keeps the reference of the row that it is made from."""
+    source = contract.table(table.derived_from or "")
+    rows = _checked_rows(ledger, source, batch)
+    references = record_references(source, rows, zone.keys, contract.agreement)
+    made, parents = derived_rows(table, rows)
+    return _Pseudonymised(
+        table=table,
+        payload=_payload(zone, contract, table, made, references.take(pa.array(parents))),
+        link_keys=None,
+        arrivals=None,
+        offsets=_offsets(made["delivery_id"], batch),
     )
 
 
@@ -311,7 +334,8 @@ def _finish(
 ) -> None:
     """Mark the batch sealed and let go of its checked rows, in one transaction."""
     ids = [delivery.delivery_id for delivery in batch]
-    counts = [sum(table.offsets[delivery_id][1] for table in tables) for delivery_id in ids]
+    sent = [table for table in tables if table.table.derived_from is None]
+    counts = [sum(table.offsets[delivery_id][1] for table in sent) for delivery_id in ids]
     ledger.register("sealed_rows", pa.table({"delivery_id": ids, "row_count": counts}))
     ledger.execute("begin")
     for table in contract.tables:

@@ -22,7 +22,7 @@ def check_accepted(package: OpenedPackage, feed: FeedContract, delivery_id: str)
     if label.feed != feed.feed or label.delivery_id != delivery_id:
         raise SealedPackageError("it holds another delivery than its name says")
     _check_agreement(package, feed)
-    tables = {table.name: table for table in feed.tables}
+    tables = {table.name: table for table in feed.payload_tables}
     for part in package.parts:
         table = tables.get(part.table)
         if table is None:

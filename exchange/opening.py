@@ -136,7 +136,7 @@ def open_packages(zone: AnalyticsZone, feed: FeedContract) -> OpeningReport:
             except SealedPackageError as error:
                 refused.append(RefusedPackage(name, str(error)))
     if not packages:
-        nothing = {table.name: 0 for table in feed.tables}
+        nothing = {table.name: 0 for table in feed.payload_tables}
         return OpeningReport(feed.feed, 0, nothing, 0, tuple(refused), turned_to_epoch=turned)
     payload_rows = _store_payload(zone, feed, packages)
     stored = _store_link_keys(zone, feed, packages)
@@ -198,7 +198,7 @@ def ensure_stores(zone: AnalyticsZone, feeds: Iterable[FeedContract]) -> None:
         warehouse.execute(DELIVERY_LEDGER)
         warehouse.execute("create table if not exists records.people (record_ref varchar, person_id varchar)")
         for feed in missing:
-            for table in feed.tables:
+            for table in feed.payload_tables:
                 _ensure_table(warehouse, f"records.{table.qualified_name}", _payload_fields(table))
     with zone.linkage() as linkage:
         linkage.execute(OPENED_LEDGER)
@@ -239,7 +239,7 @@ def _shape(feed: FeedContract) -> str:
     """Return a digest of the tables and columns that `feed` needs in the warehouse."""
     described = [
         (table.qualified_name, [(column.name, str(column.type)) for column in _payload_fields(table)])
-        for table in feed.tables
+        for table in feed.payload_tables
     ]
     link_keys = [(column.name, str(column.type)) for column in LINK_KEY_FIELDS]
     return hashlib.sha256(json.dumps([described, link_keys]).encode()).hexdigest()
@@ -283,9 +283,9 @@ def _store_payload(
             ).fetchall()
         }
         arriving = [package for package in packages if package.label.delivery_id not in held]
-        counts = {table.name: 0 for table in feed.tables}
+        counts = {table.name: 0 for table in feed.payload_tables}
         warehouse.execute("begin")
-        for table in feed.tables:
+        for table in feed.payload_tables:
             parts = [
                 _with_delivery(rows, package.label)
                 for package in arriving

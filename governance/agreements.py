@@ -58,7 +58,7 @@ def require_agreement(contract: FeedContract, on: date, folder: Path = CONTRACTS
         )
     if contract.partner not in agreement.parties:
         raise AgreementError(f"{contract.feed}: {contract.partner} is no party to {agreement.agreement}.")
-    for table in contract.tables:
+    for table in contract.payload_tables:
         named = set(agreement.feeds.get(contract.feed, {}).get(table.name, ()))
         unnamed = [column.name for column in table.payload_columns if column.name not in named]
         if unnamed:

@@ -88,6 +88,10 @@ PARENT_STEP = "../"
 TAKEN_NAMES = frozenset({"delivery_id", "row_number"})
 TAKEN_PAYLOAD_NAMES = frozenset({"record_ref", "delivery_id", "delivery_date", "received_date", "kind"})
 
+# A schema object with this setting has no file: the bridge makes its rows from the table that it names.
+DERIVED_FROM = "derivedFrom"
+NO_FILE = re.compile(r"(?!)")
+
 PERSON_IDENTIFIERS = frozenset({Identifier.SURNAME, Identifier.FULL_NAME})
 
 
@@ -172,6 +176,10 @@ class Table:
     format: FileFormat
     columns: tuple[Column, ...]
     quality: tuple[QualityRule, ...]
+    derived_from: str | None = None
+    """The table of the same feed whose rows the bridge makes this one from; no partner sends a file of it."""
+    derived_by: str | None = None
+    """The bridge's derivation that makes it (`bridge/derived.py` lists them)."""
 
     @property
     def qualified_name(self) -> str:
@@ -222,6 +230,12 @@ class FeedContract:
     latency_days: int
     tables: tuple[Table, ...]
     path: Path
+    derived_tables: tuple[Table, ...] = ()
+
+    @property
+    def payload_tables(self) -> tuple[Table, ...]:
+        """What leaves the council: the tables of the files, then those that the bridge makes of them."""
+        return (*self.tables, *self.derived_tables)
 
     @property
     def format(self) -> str:
@@ -245,7 +259,7 @@ class FeedContract:
         return self.default_format.open_ended_date
 
     def table(self, name: str) -> Table:
-        for table in self.tables:
+        for table in self.payload_tables:
             if table.name == name:
                 return table
         raise KeyError(f"{self.feed} has no table {name}")
@@ -286,7 +300,9 @@ def _feed_contract(odcs: OpenDataContractStandard, path: Path) -> FeedContract:
     owners = [member.username for member in _team(odcs) if member.role == "owner"]
     if not owners:
         raise ContractError(f"{path.name}: team: name one member with `role: owner`")
-    tables = tuple(_table(feed, item, formats, path) for item in _required(odcs.schema_, path, "schema"))
+    schema = _required(odcs.schema_, path, "schema")
+    derived = tuple(item for item in schema if DERIVED_FROM in _settings(item.customProperties))
+    tables = tuple(_table(feed, item, formats, path) for item in schema if item not in derived)
     _refuse_shared_files_of_two_formats(tables, path)
     return FeedContract(
         feed=feed,
@@ -302,6 +318,7 @@ def _feed_contract(odcs: OpenDataContractStandard, path: Path) -> FeedContract:
         latency_days=int(_required(sla.get("latency"), path, "slaProperties.latency")),
         tables=tables,
         path=path,
+        derived_tables=tuple(_derived_table(feed, item, tables, path) for item in derived),
     )
 
 
@@ -388,6 +405,43 @@ def _table(feed: str, item: SchemaObject, formats: Mapping[str, FileFormat], pat
         format=file_format,
         columns=columns,
         quality=tuple(_quality_rule(rule) for rule in item.quality or []),
+    )
+
+
+def _derived_table(feed: str, item: SchemaObject, tables: Sequence[Table], path: Path) -> Table:
+    """Return a table that the bridge makes from another one's rows: it has no file, and each row keeps the
+    `record_ref` of the row that it was made from.
+    """
+    name = _required(item.name, path, "schema.name")
+    where = f"schema.{name}"
+    settings = _settings(item.customProperties)
+    source = next((table for table in tables if table.name == settings[DERIVED_FROM]), None)
+    if source is None:
+        raise ContractError(
+            f"{path.name}: {where}.{DERIVED_FROM}: {settings[DERIVED_FROM]!r} is no table of this contract with a "
+            "file of its own"
+        )
+    columns = tuple(
+        _column(column, path, where) for column in _required(item.properties, path, f"{where}.properties")
+    )
+    staying = [column.name for column in columns if column.leaves is None or column.identifier]
+    if staying:
+        raise ContractError(
+            f"{path.name}: {where}: {', '.join(staying)}: a derived table holds only what leaves, and no identifier; "
+            "give the column `leaves`, or take it out"
+        )
+    _refuse_taken_names(columns, path, where)
+    return Table(
+        feed=feed,
+        name=name,
+        description=_required(item.description, path, f"{where}.description"),
+        file_pattern=NO_FILE,
+        row_element=None,
+        format=source.format,
+        columns=columns,
+        quality=(),
+        derived_from=source.name,
+        derived_by=_required(settings.get("derivedBy"), path, f"{where}.derivedBy"),
     )
 
 

@@ -37,7 +37,9 @@ def dbt_sources(contracts: Mapping[str, FeedContract]) -> dict[str, Any]:
     """Return the dbt properties document: one source `records`, a table per feed table, people and
     deliveries.
     """
-    tables = [_feed_table(contract, table) for contract in contracts.values() for table in contract.tables]
+    tables = [
+        _feed_table(contract, table) for contract in contracts.values() for table in contract.payload_tables
+    ]
     return {
         "version": 2,
         "sources": [

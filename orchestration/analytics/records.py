@@ -29,12 +29,12 @@ def records_assets(contract: FeedContract) -> dg.AssetsDefinition:
                 kinds={"python", "duckdb"},
                 automation_condition=WHEN_CHECKED,
             )
-            for table in contract.tables
+            for table in contract.payload_tables
         ],
     )
     def records(data_centre: DataCentre) -> Iterator[dg.MaterializeResult]:
         report = open_packages(data_centre.zone(), contract)
-        for table in contract.tables:
+        for table in contract.payload_tables:
             yield dg.MaterializeResult(
                 asset_key=records_key(table.qualified_name), metadata=metadata_of(report)
             )

@@ -217,9 +217,11 @@ class _Past:
     ever: np.ndarray
 
 
-def make_records(world: World) -> dict[str, TableRecords]:
-    """Notes in order of their day, one version each, with their labels."""
-    grammar = read_grammar()
+def make_records(world: World, grammar: Grammar | None = None) -> dict[str, TableRecords]:
+    """Notes in order of their day, one version each, with their labels; in other sentences than the county's own
+    where a `grammar` is given.
+    """
+    grammar = grammar or read_grammar()
     happenings, past = _noted(world, grammar, world.stream("case_notes events"))
     generator, generator_of_addresses = world.stream("case_notes"), world.stream("case_notes addresses")
     count = len(happenings.day)

@@ -14,10 +14,10 @@ from governance.dbt_sources import VERSION_COLUMNS, dbt_sources, write_dbt_sourc
 def test_every_feed_table_is_a_source_with_its_payload_columns() -> None:
     contracts = read_contracts()
     tables = {table["name"]: table for table in dbt_sources(contracts)["sources"][0]["tables"]}
-    expected = {table.qualified_name for contract in contracts.values() for table in contract.tables}
+    expected = {table.qualified_name for contract in contracts.values() for table in contract.payload_tables}
     assert set(tables) == expected | {"people", "deliveries"}
     for contract in contracts.values():
-        for table in contract.tables:
+        for table in contract.payload_tables:
             columns = [column["name"] for column in tables[table.qualified_name]["columns"]]
             assert columns == [*table.payload_schema.names, *VERSION_COLUMNS]
 
@@ -32,7 +32,7 @@ def test_no_column_that_stays_with_the_council_is_named_in_a_source() -> None:
     staying = {
         (table.qualified_name, column.name.lower())
         for contract in contracts.values()
-        for table in contract.tables
+        for table in contract.payload_tables
         for column in table.columns
         if column.leaves is None
     }
