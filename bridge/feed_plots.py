@@ -58,8 +58,9 @@ def _rows(axes: Any, tables: Mapping[str, Sequence[DeliveryHealth]]) -> None:
         )
     # A full file is hundreds of times as long as a week's changes.
     axes.set_yscale("symlog", linthresh=10)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_ylim(bottom=0)
-    axes.legend(fontsize=7, frameon=False, loc="best")
+    axes.legend(fontsize=7, frameon=False, loc="upper left")
 
 
 def _empty(axes: Any, tables: Mapping[str, Sequence[DeliveryHealth]]) -> None:
@@ -100,7 +101,7 @@ def _codes(axes: Any, tables: Mapping[str, Sequence[DeliveryHealth]], health: Fe
         )
     axes.set_ylim(0, max(0.1, *(line[0] * 1.1 for line in lines)) if lines else 1)
     if lines:
-        axes.legend(fontsize=7, frameon=False)
+        axes.legend(fontsize=7, frameon=False, loc="upper left")
 
 
 def _days(axes: Any, tables: Mapping[str, Sequence[DeliveryHealth]], latency_days: int) -> None:

@@ -7,9 +7,11 @@ schema, and Dagster's own storage reads what this one wrote.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from dagster import EventLogEntry
@@ -25,13 +27,17 @@ from sqlalchemy.pool import SingletonThreadPool
 
 
 class KeptSqliteEventLogStorage(SqliteEventLogStorage):
-    """Keeps one engine for each shard and one connection for each thread; a batch of events is one transaction."""
+    """Keeps one engine for each shard and one connection for each thread; a batch of events is one transaction.
+
+    A run's shard begins as a copy of the first one's empty tables: asking the migrations takes longer than a short run.
+    """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         self._engines: dict[str, Engine] = {}
         self._in_batch: dict[str, Connection] = {}
         self._seen_tables: set[str] = set()
         self._seen_index_columns = False
+        self._empty_shard: sqlite3.Connection | None = None
         super().__init__(*arguments, **settings)
         # Dagster's own lock cannot be taken again by the thread that has it, as a batch does.
         self._db_lock = threading.RLock()  # type: ignore[assignment]
@@ -51,10 +57,24 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
                 return
             engine = self._engine(shard)
             if shard not in self._initialized_dbs:
-                self._initdb(engine)
+                self._make_tables(shard, engine)
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def _make_tables(self, shard: str, engine: Engine) -> None:
+        path = Path(self.path_for_shard(shard))
+        is_new = not path.exists() and shard != INDEX_SHARD_NAME
+        if is_new and self._empty_shard is not None:
+            with closing(sqlite3.connect(path)) as fresh:
+                self._empty_shard.backup(fresh)
+                fresh.execute("pragma journal_mode = wal")
+            return
+        self._initdb(engine)
+        if is_new:
+            self._empty_shard = sqlite3.connect(":memory:", check_same_thread=False)
+            with closing(sqlite3.connect(path)) as made:
+                made.backup(self._empty_shard)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store `events` in one transaction for each shard; one by one, committing takes longer than writing."""
@@ -93,6 +113,9 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         for engine in self._engines.values():
             engine.dispose()
         self._engines.clear()
+        if self._empty_shard is not None:
+            self._empty_shard.close()
+            self._empty_shard = None
         super().dispose()
 
 

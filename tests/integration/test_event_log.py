@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -53,3 +55,27 @@ def test_each_partition_of_a_batch_is_materialised_and_dagsters_own_storage_read
         ]
     assert own.get_materialized_partitions(KEY) == set(DELIVERIES)
     assert own.get_latest_materialization_events([KEY])[KEY].run_id == runs[1]  # type: ignore[union-attr]
+
+
+def test_a_later_runs_file_has_the_tables_and_the_revision_of_the_first(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    job = dg.Definitions(assets=[loaded], jobs=[dg.define_asset_job("load", [loaded])]).resolve_job_def(
+        "load"
+    )
+    runs = [
+        job.execute_in_process(instance=instance, tags=range_tags(name, name)).run_id
+        for name in DELIVERIES[:2]
+    ]
+    first, second = (_tables(Home(tmp_path).dagster / "history" / "runs" / f"{run_id}.db") for run_id in runs)
+    assert "event_logs" in first[0]
+    assert first == second
+
+
+def _tables(shard: Path) -> tuple[dict[str, str], list[tuple[str]], str]:
+    """Return each table's and index's definition, the migration's revision, and how the file keeps its log."""
+    with closing(sqlite3.connect(shard)) as connection:
+        definitions = dict(connection.execute("select name, sql from sqlite_master").fetchall())
+        revision = connection.execute("select version_num from alembic_version").fetchall()
+        (journal,) = connection.execute("pragma journal_mode").fetchone()
+    return definitions, revision, journal
