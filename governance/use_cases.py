@@ -34,6 +34,8 @@ class UseCase(BaseModel):
     report_horizons_months: tuple[int, ...]
     feeds: tuple[str, ...]
     threshold: Threshold
+    purposes: dict[str, str]
+    """What an alert may be re-identified for: a short name, and the power or duty behind it."""
     seed: int
     review: str
 

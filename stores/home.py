@@ -56,6 +56,26 @@ class Home:
         """The data keys of a partner's vault, apart from what they encrypt: a backup of one opens nothing."""
         return self.council / "vault" / f"{partner}.keys.duckdb"
 
+    @property
+    def cases_db(self) -> Path:
+        """Alerts that came back, by the references of the records; no identity."""
+        return self.council / "cases" / "cases.duckdb"
+
+    @property
+    def openings_log(self) -> Path:
+        """The audit log of re-identification."""
+        return self.council / "audit" / "openings.jsonl"
+
+    @property
+    def openings_anchor(self) -> Path:
+        """How far the audit log went: apart from it, best on another disk."""
+        return self.council / "anchors" / "openings.json"
+
+    @property
+    def officers(self) -> Path:
+        """Which officers there are, with their roles."""
+        return self.council / "officers.yaml"
+
     # Between the zones: sealed packages and public keys only.
     @property
     def outbox(self) -> Path:

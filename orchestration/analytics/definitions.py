@@ -11,7 +11,16 @@ from orchestration.analytics.people import people_asset
 from orchestration.analytics.published import PUBLISHED_KEY, published_marts
 from orchestration.analytics.records import records_assets
 from orchestration.analytics.retention import RECEIPTS_KEY, retention_receipts
-from orchestration.analytics.risk import ALERTS_KEY, MODELS_KEY, SCORES_KEY, alerts, risk_models, risk_scores
+from orchestration.analytics.risk import (
+    ALERTS_KEY,
+    MODELS_KEY,
+    RETURNED_KEY,
+    SCORES_KEY,
+    alerts,
+    returned_alerts,
+    risk_models,
+    risk_scores,
+)
 from orchestration.names import TIME_ZONE
 from orchestration.night import Night, night_config, scheduled_night
 from stores.home import Home
@@ -51,9 +60,9 @@ JOBS = [
     ),
     dg.define_asset_job(
         "risk_scores",
-        selection=dg.AssetSelection.assets(SCORES_KEY, ALERTS_KEY),
+        selection=dg.AssetSelection.assets(SCORES_KEY, ALERTS_KEY, RETURNED_KEY),
         partitions_def=scores_partitions,
-        description="Score a month for a use case and raise the alerts above its threshold.",
+        description="Score a month for a use case, raise the alerts above its threshold and seal them to the council.",
     ),
     dg.define_asset_job(
         "retention",
@@ -101,6 +110,7 @@ defs = dg.Definitions(
         risk_models,
         risk_scores,
         alerts,
+        returned_alerts,
         retention_receipts,
         published_marts,
     ],

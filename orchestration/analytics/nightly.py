@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
+from exchange.returns import returned_months
 from governance.contracts import read_contracts
 from governance.retention import add_months, read_retention
 from models_ml.history import can_be_trained, newest_training, scored_months
@@ -50,11 +51,13 @@ def nightly_runs(home: Home, night: date) -> Iterator[PlannedRun]:
             trained = newest_training(warehouse, name)
             scored = scored_months(warehouse, name)
             trainable = can_be_trained(warehouse, use_case, as_of_month)
+        # A night that was stopped before it sealed the alerts of its month does the month again.
+        done = scored & set(returned_months(home, name))
         if trained is None and not trainable:
             continue
         if trained is None or add_months(trained, RETRAIN_AFTER_MONTHS) <= as_of_month:
             yield PlannedRun(f"{name} model", "risk_models", partition_key=name)
-        for month in sorted({month for month in scored if month in changed} | ({as_of_month} - scored)):
+        for month in sorted({month for month in scored if month in changed} | ({as_of_month} - done)):
             if not retention["risk_scores"].is_expired(month, night):
                 yield PlannedRun(
                     f"{name} scores", "risk_scores", partition_key=scores_partition_key(month, name)

@@ -6,6 +6,7 @@ import dagster as dg
 
 from governance.retention import read_retention
 from models_ml.alerts import raise_alerts
+from models_ml.returned_alerts import return_alerts
 from models_ml.scoring import SCORE_EDGES, score_month
 from models_ml.training import train_risk_model
 from orchestration.analytics.datacentre import DataCentre
@@ -21,6 +22,7 @@ LABELS_KEY = dg.AssetKey(["marts", "household_labels"])
 MODELS_KEY = dg.AssetKey(["risk", "risk_models"])
 SCORES_KEY = dg.AssetKey(["risk", "risk_scores"])
 ALERTS_KEY = dg.AssetKey(["risk", "alerts"])
+RETURNED_KEY = dg.AssetKey(["risk", "returned_alerts"])
 
 WHEN_CHECKED = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 
@@ -107,6 +109,29 @@ def alerts(context: dg.AssetExecutionContext, data_centre: DataCentre) -> dg.Mat
     return dg.MaterializeResult(
         metadata=metadata_of(raise_alerts(data_centre.zone(), USE_CASES[use_case], as_of_month))
     )
+
+
+@dg.asset(
+    key=RETURNED_KEY,
+    deps=[ALERTS_KEY],
+    partitions_def=scores_partitions,
+    group_name=RISK,
+    owners=[OWNER],
+    kinds={"cryptography"},
+    automation_condition=WHEN_CHECKED,
+    description=(
+        "One row per alert, sealed to the council: score, reasons and the references of the household's records. Only "
+        "the council can tell whose they are."
+    ),
+)
+def returned_alerts(
+    context: dg.AssetExecutionContext, data_centre: DataCentre, night: Night
+) -> dg.MaterializeResult:
+    use_case, as_of_month = _partition(context)
+    report = return_alerts(
+        data_centre.zone(), USE_CASES[use_case], as_of_month, night.day(), read_retention()["returned_alerts"]
+    )
+    return dg.MaterializeResult(metadata=metadata_of(report))
 
 
 def _partition(context: dg.AssetExecutionContext) -> tuple[str, date]:
