@@ -90,6 +90,9 @@ class InboxFile:
     content_mac: str = ""
 
 
+ANY_TABLE = "select 1 from duckdb_tables() where table_name = 'deliveries'"
+
+
 @contextmanager
 def writing(zone: CouncilZone) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield the ledger's connection inside one transaction, committed when the block ends well."""
@@ -112,7 +115,8 @@ def reading(zone: CouncilZone) -> Iterator[duckdb.DuckDBPyConnection | None]:
         yield None
         return
     with attached(zone.home.deliveries_db, zone.storage_key(STORE), read_only=True) as connection:
-        yield connection
+        # A run that was killed before its first commit leaves a store without a table.
+        yield connection if connection.execute(ANY_TABLE).fetchone() else None
 
 
 def deliveries(zone: CouncilZone, feed: str | None = None, state: str | None = None) -> list[Delivery]:

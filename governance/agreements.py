@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -41,6 +42,12 @@ def read_agreement(name: str, folder: Path = CONTRACTS_FOLDER) -> Agreement:
         raise AgreementError(
             f"{path.name}: no such agreement. Write it, or name another in the feed's contract."
         )
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _read(path: Path, _changed: int) -> Agreement:
+    """Read one file as it was last changed; every package that is opened asks for its agreement."""
     return Agreement.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
