@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from doorstep import bridge, county, data, evaluate, feeds, keys, refresh, report, scan, ui
+from doorstep import attack, bridge, county, data, evaluate, feeds, keys, refresh, report, scan, ui
 from doorstep.console import EXPECTED_ERRORS, errors
 from doorstep.extras import told_missing, what_to_install
 
@@ -33,6 +33,7 @@ app.command("report")(report.report)
 app.command("query")(data.query)
 app.command("digest")(data.digest)
 app.command("scan")(scan.scan)
+app.command("attack")(attack.attack)
 app.command("ui")(ui.ui)
 
 

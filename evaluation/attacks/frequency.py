@@ -21,7 +21,7 @@ def rank_match(
     reference_counts: npt.NDArray,
     *,
     target: str = "token",
-    limit: float = FIELD_LIMIT,
+    limit: float | None = FIELD_LIMIT,
     control: bool = False,
     knowledge: str = "",
     seed: int = 0,
@@ -33,8 +33,9 @@ def rank_match(
     random by `seed`.
     """
     began = time.perf_counter()
-    guessed = rank_guesses(tokens, reference_values, reference_counts, seed)
-    recovered = int((guessed == true_values).sum())
+    place = rank_guesses(tokens, reference_counts, seed)
+    guessed = np.asarray(reference_values)[place]
+    recovered = int(((guessed == true_values) & (place >= 0)).sum())
     return AttackResult(
         attack="frequency",
         target=target,
@@ -48,15 +49,13 @@ def rank_match(
     )
 
 
-def rank_guesses(
-    tokens: npt.NDArray, reference_values: npt.NDArray, reference_counts: npt.NDArray, seed: int = 0
-) -> npt.NDArray:
-    """Return the value guessed for every record; empty text for tokens beyond the last reference value."""
+def rank_guesses(tokens: npt.NDArray, reference_counts: npt.NDArray, seed: int = 0) -> npt.NDArray[np.int64]:
+    """Return the place in the reference guessed for every record; -1 for tokens beyond its last value."""
     _, codes, counts = np.unique(tokens, return_inverse=True, return_counts=True)
     generator = np.random.default_rng(seed)
-    by_rank = np.asarray(reference_values)[_ranking(np.asarray(reference_counts), generator)]
+    by_rank = _ranking(np.asarray(reference_counts), generator)
     ranked = _ranking(counts, generator)[: len(by_rank)]
-    guess_of_token = np.zeros(len(counts), dtype=by_rank.dtype)
+    guess_of_token = np.full(len(counts), -1, dtype=np.int64)
     guess_of_token[ranked] = by_rank[: len(ranked)]
     return guess_of_token[codes]
 

@@ -38,6 +38,8 @@ NEAR_SHARE = 0.01
 """Share of all pairs that make up the edges of the sparse graph."""
 
 PROFILE_RANKS = 24
+JACCARD_STEPS = 60
+OWN_SAMPLE = 1_500
 SAMPLED_PAIRS = 2_000_000
 LARGEST_ASSIGNMENT = 3_000
 """Nodes left over that are assigned by minimum weight; more than these take their nearest."""
@@ -63,7 +65,7 @@ def match_graphs(
     seed: int,
     own_filters: Filters | None = None,
     target: str = "name filter",
-    limit: float = GRAPH_LIMIT,
+    limit: float | None = GRAPH_LIMIT,
     control: bool = False,
 ) -> AttackResult:
     """Attack `filters` (records × 64-bit words) of `names` (forename, a space, surname; in standard form).
@@ -81,9 +83,10 @@ def match_graphs(
     )
     known, known_records = np.unique(every_name[listed], return_counts=True)
     bits = _bits(encodings)
-    name_distance, name_size = _name_distances(known)
-    own = None if own_filters is None else own_filters[listed]
-    curve = _similarity_curve(bits, name_distance, every_name[listed], known, own, seed)
+    distances, name_size = _name_distances(known)
+    own = None if own_filters is None else _of_known(own_filters[listed], every_name[listed])
+    name_distance = _best_distance(distances, own)
+    curve = _similarity_curve(bits, name_distance, own, seed)
     plain = Nodes(curve[name_distance], name_size, known_records)
     encoded = Nodes(
         _denoised(_similarities(bits), curve, name_distance, bits.shape[1]), bits.sum(axis=1), records
@@ -113,6 +116,12 @@ def _sides(count: int, overlap: float, generator: np.random.Generator) -> tuple[
     return shuffled[:size], generator.permutation(listed)
 
 
+def _of_known(filters: Filters, names: npt.NDArray) -> Filters:
+    """One filter for each distinct name, in the order of the names."""
+    _, place = np.unique(names, return_index=True)
+    return filters[place]
+
+
 def _bits(filters: Filters) -> npt.NDArray[np.uint8]:
     return np.unpackbits(np.ascontiguousarray(filters).view(np.uint8), axis=1)
 
@@ -123,8 +132,12 @@ def _similarities(bits: npt.NDArray[np.uint8]) -> Matrix:
     return signs @ signs.T / np.float32(bits.shape[1])
 
 
-def _name_distances(names: npt.NDArray) -> tuple[npt.NDArray[np.int16], npt.NDArray]:
-    """How many bigrams of forename and surname two names do not share, and how many each has."""
+def _name_distances(names: npt.NDArray) -> tuple[dict[str, npt.NDArray[np.int16]], npt.NDArray]:
+    """How far any two names are apart, in small whole numbers, by each measure that a filter may follow, and how
+    many bigrams each name has.
+
+    "difference": bigrams of forename and surname not shared; "jaccard": their share among all, in `JACCARD_STEPS`.
+    """
     rows: list[int] = []
     columns: list[int] = []
     numbers: dict[tuple[int, str], int] = {}
@@ -137,14 +150,37 @@ def _name_distances(names: npt.NDArray) -> tuple[npt.NDArray[np.int16], npt.NDAr
     marks = sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=(len(names), len(numbers)))
     size = np.asarray(marks.sum(axis=1)).ravel()
     shared = (marks @ marks.T).toarray()
-    return (size[:, None] + size[None, :] - 2 * shared).astype(np.int16), size
+    either = size[:, None] + size[None, :] - shared
+    distances = {
+        "difference": (either - shared).astype(np.int16),
+        "jaccard": np.rint((1 - shared / either) * JACCARD_STEPS).astype(np.int16),
+    }
+    return distances, size
+
+
+def _best_distance(
+    distances: dict[str, npt.NDArray[np.int16]], own_filters: Filters | None
+) -> npt.NDArray[np.int16]:
+    """The measure that the attacker's own filters follow most closely; without any, bigrams not shared."""
+    if own_filters is None:
+        return distances["difference"]
+    bits = _bits(own_filters[:OWN_SAMPLE])
+    similarities = _similarities(bits)
+    other = ~np.eye(len(bits), dtype=bool)
+
+    def unexplained(distance: npt.NDArray[np.int16]) -> float:
+        classes, seen = distance[: len(bits), : len(bits)][other], similarities[other]
+        count = np.maximum(np.bincount(classes), 1)
+        return float(
+            seen.var() - (np.bincount(classes, seen) ** 2 / count).sum() / len(seen) + seen.mean() ** 2
+        )
+
+    return min(distances.values(), key=unexplained)
 
 
 def _similarity_curve(
     bits: npt.NDArray[np.uint8],
     name_distance: npt.NDArray[np.int16],
-    listed: npt.NDArray,
-    known: npt.NDArray,
     own_filters: Filters | None,
     seed: int,
 ) -> Matrix:
@@ -153,11 +189,10 @@ def _similarity_curve(
     From the attacker's own filters, or else by setting the quantiles of both similarities equal.
     """
     generator = np.random.default_rng(seed)
-    first, second = _random_pairs(len(known), generator)
+    first, second = _random_pairs(len(name_distance), generator)
     distances = name_distance[first, second]
     if own_filters is not None:
-        _, place = np.unique(listed, return_index=True)
-        own = _bits(own_filters[place])
+        own = _bits(own_filters)
         near = np.nonzero(name_distance[:2_000, :2_000] <= np.quantile(distances, NEAR_SHARE))
         first, second = np.append(first[:200_000], near[0]), np.append(second[:200_000], near[1])
         distances = name_distance[first, second]

@@ -11,20 +11,25 @@ GRAPH_LIMIT = 0.005
 CONTROL_LIMIT = 0.90
 """Promise 2 of the privacy design: shares of records re-identified, and what the controls must exceed."""
 
+FREQUENCY_CONTROL_LIMIT = 0.10
+"""Rank matching cannot tell rare values of equal frequency apart, so even a bare surname token keeps its rare names:
+its control must come to ten times what our tokens may."""
+
 
 @dataclass(frozen=True)
 class AttackResult:
     """One attack on one target.
 
     `records` were attacked, `recovered` of them got their true value (or name). `limit` is a share of `records`:
-    an attack must stay at or below it, a `control` must exceed it. `knowledge` says what the attacker had.
+    an attack must stay at or below it, a `control` must exceed it; None where nothing is promised, and the figure is
+    there to be known. `knowledge` says what the attacker had.
     """
 
     attack: str
     target: str
     records: int
     recovered: int
-    limit: float
+    limit: float | None
     control: bool = False
     seconds: float = 0.0
     knowledge: str = ""
@@ -38,7 +43,9 @@ class AttackResult:
 
     @property
     def holds(self) -> bool:
-        """True if the attack stayed within its limit, or if the control succeeded."""
+        """True if the attack stayed within its limit, or if the control succeeded; always where there is none."""
+        if self.limit is None:
+            return True
         return self.rate > self.limit if self.control else self.rate <= self.limit
 
     def as_document(self) -> dict[str, Any]:
