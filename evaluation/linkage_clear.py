@@ -15,7 +15,7 @@ from splink.internals.comparison_creator import ComparisonCreator
 
 from bridge.standardise import standardise_identities
 from evaluation.datasets import PeopleTable
-from linkage.pairs import linking_connection, quiet_linker
+from linkage.pairs import linking_connection, one_thread, quiet_linker
 from linkage.training import SEED
 
 LOWEST_WEIGHT = -20.0
@@ -147,7 +147,8 @@ def clear_pairs(table: PeopleTable, model: ClearModel, *, standardised: bool) ->
     try:
         connection.register("given", _standardised(table) if standardised else table.records)
         connection.execute(
-            f"create table {CLEAR} as select *, forename || ' ' || surname as forename_surname from given"
+            f"create table {CLEAR} as select *, forename || ' ' || surname as forename_surname from given "
+            "order by record_ref"
         )
         settings = SettingsCreator(
             link_type="dedupe_only",
@@ -162,7 +163,8 @@ def clear_pairs(table: PeopleTable, model: ClearModel, *, standardised: bool) ->
         training.estimate_probability_two_random_records_match(
             list(model.sure_matches), recall=model.sure_match_recall
         )
-        training.estimate_u_using_random_sampling(max_pairs=RANDOM_PAIRS, seed=SEED)
+        with one_thread(connection):
+            training.estimate_u_using_random_sampling(max_pairs=RANDOM_PAIRS, seed=SEED)
         for rule in model.training_rules:
             training.estimate_parameters_using_expectation_maximisation(rule)
         predicted = linker.inference.predict(threshold_match_weight=LOWEST_WEIGHT).physical_name

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +88,14 @@ def linking_connection() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config={"threads": THREADS, "temp_directory": ""})
     connection.execute("set preserve_insertion_order = true")
     return connection
+
+
+@contextmanager
+def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Work on one thread: which rows a sample takes hangs on how threads share them, seed or no seed."""
+    connection.execute("set threads = 1")
+    yield
+    connection.execute(f"set threads = {THREADS}")
 
 
 def quiet_linker(table: str, settings: Any, connection: duckdb.DuckDBPyConnection) -> Linker:

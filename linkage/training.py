@@ -23,7 +23,7 @@ from splink.internals.comparison_creator import ComparisonCreator
 from linkage.blocking import county_blocking_rules
 from linkage.comparisons import link_key_comparisons
 from linkage.model import LinkageModel, read_model
-from linkage.pairs import COMPARED, linking_connection, load_compared_records, quiet_linker
+from linkage.pairs import COMPARED, linking_connection, load_compared_records, one_thread, quiet_linker
 from linkage.people import read_link_keys
 from stores.analytics import AnalyticsZone
 from stores.files import written_atomically
@@ -143,7 +143,8 @@ def train_settings(
         linker.training.estimate_probability_two_random_records_match(
             [block_on(*tokens) for tokens in plan.sure_matches], recall=plan.sure_match_recall
         )
-        linker.training.estimate_u_using_random_sampling(max_pairs=plan.random_pairs, seed=SEED)
+        with one_thread(connection):
+            linker.training.estimate_u_using_random_sampling(max_pairs=plan.random_pairs, seed=SEED)
         for tokens in plan.training_blocks:
             # A council without, say, NINOs in any feed trains on the other blocks.
             if _pairs_sharing(connection, tokens) < LEAST_PAIRS_TO_TRAIN_ON:
