@@ -25,6 +25,8 @@ LONG_WORD = 6
 
 NEAR = 6
 """Words that may stand between two parts of a saying."""
+COMMA_APART = 4
+"""A comma keeps parts apart like so many words."""
 
 _SENTENCE_END = re.compile(r"[.!?;]+|[A-Z0-9]+\.|\s*\n\s*")
 TURNS = frozenset({"but", "however", "although", "though", "yet", "whereas"})
@@ -217,7 +219,8 @@ class ConceptFinder:
                 for rule in self.rules[key][second]:
                     if all(part in there for part in rule.parts[2:]):
                         found += [
-                            self._mention(rule, parts, flags) for parts in _together(rule, places, sentence)
+                            self._mention(rule, parts, flags)
+                            for parts in _together(rule, places, flags, sentence)
                         ]
         return self._kept(found, sentence, places)
 
@@ -276,13 +279,13 @@ def _sentences(flags: list[int]) -> list[int]:
 
 
 def _together(
-    rule: _Rule, places: dict[str, list[tuple[int, int]]], sentence: list[int]
+    rule: _Rule, places: dict[str, list[tuple[int, int]]], flags: list[int], sentence: list[int]
 ) -> Iterator[tuple[tuple[int, int], ...]]:
     """Yield the places of a rule's parts wherever they stand near each other; each first part once."""
     for anchor in places[rule.parts[0]]:
         parts: list[tuple[int, int]] = [anchor]
         for key, ordered in zip(rule.parts[1:], rule.ordered[1:], strict=True):
-            nearest = _nearest(places[key], parts, sentence, ordered)
+            nearest = _nearest(places[key], parts, (flags, sentence), ordered)
             if nearest is None:
                 break
             parts.append(nearest)
@@ -291,9 +294,15 @@ def _together(
 
 
 def _nearest(
-    candidates: Sequence[tuple[int, int]], parts: list[tuple[int, int]], sentence: list[int], ordered: bool
+    candidates: Sequence[tuple[int, int]],
+    parts: list[tuple[int, int]],
+    note: tuple[list[int], list[int]],
+    ordered: bool,
 ) -> tuple[int, int] | None:
-    """The candidate nearest to the parts found so far, apart from them and in their sentence."""
+    """The candidate nearest to the parts found so far, apart from them and in their sentence. `note`: what each word is,
+    and the number of its sentence.
+    """
+    flags, sentence = note
     start, end = min(part[0] for part in parts), max(part[1] for part in parts)
     best, best_gap = None, NEAR + 1
     for first, last in candidates:
@@ -302,6 +311,9 @@ def _nearest(
         if (ordered and first < end) or any(first < right and last > left for left, right in parts):
             continue
         gap = max(0, first - end, start - last)
+        if 0 < gap <= NEAR:
+            between = flags[end:first] if first >= end else flags[last:start]
+            gap += COMMA_APART * sum(flag & COMMA > 0 for flag in between)
         if gap < best_gap:
             best, best_gap = (first, last), gap
     return best

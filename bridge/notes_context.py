@@ -72,7 +72,7 @@ class ContextReader:
         else:
             behind = note.behind(mention, DENIED_AFTER)
             denied = behind is not None or note.denied_before(mention)
-        past_cue = note.before(mention, PAST_BEFORE, REACH_BEFORE) or note.behind(mention, PAST_AFTER)
+        past_cue = note.before(mention, PAST_BEFORE, REACH_BEFORE) or note.past_behind(mention, denied=denied)
         year = note.year_near(mention, denied=denied)
         if past_cue or year == "segment" or (year == "sentence" and not denied):
             return HISTORICAL
@@ -192,6 +192,11 @@ class _Note:
             ):
                 return start, end
         return None
+
+    def past_behind(self, mention: Mention, *, denied: bool) -> bool:
+        """True if words behind the mention put it in the past; behind a comma they say nothing of a denial."""
+        cue = self.behind(mention, PAST_AFTER)
+        return cue is not None and not (denied and self._parted(mention.end, cue[0]))
 
     def year_near(self, mention: Mention, *, denied: bool) -> str | None:
         """`segment`: a year well back stands between the same commas; `sentence`: in the same sentence. Of a denial
