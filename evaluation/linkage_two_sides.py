@@ -1,8 +1,9 @@
 """Clear text and pseudonyms side by side on the same records: same blocking, same training, same clustering.
 
-A token is equal where the value in the clear is, so blocking on tokens is blocking in the clear: both sides compare
-the very same pairs. What a pseudonym hides is how alike two unequal values are. The clear side sees that: it compares
-names by their letters, and dates and numbers by the slips between them.
+A token is equal where the values in the clear are, so blocking on tokens is blocking in the clear: both sides compare
+the very same pairs. What pseudonyms hide is how alike two unequal values are, and values that link keys leave out since
+they would give people away. The clear side sees all that: it compares names by their letters, dates and numbers by the
+slips between them, homes by property and postcode.
 """
 
 from __future__ import annotations
@@ -25,15 +26,32 @@ from evaluation.pairs import cluster_figures, pairs_within
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.clusters import cluster
-from linkage.comparisons import MATCHES_BY_MIDDLE_NAME, comparison, level
+from linkage.comparisons import (
+    MATCHES_BY_MIDDLE_NAME,
+    MATCHES_BY_MIDDLE_NAME_AT_HOME,
+    MATCHES_WITH_ANOTHER_FORENAME,
+    MATCHES_WITH_ANOTHER_INITIAL,
+    MATCHES_WITH_BARE_INITIAL,
+    comparison,
+    level,
+)
 from linkage.pairs import score_pairs
 from linkage.people import edges_by_row
 from linkage.training import SEED, TrainingPlan, county_plan, train_settings
 
 CLEAR_PREFIX = "clear_"
 NUMBERS = ("nino", "nhs_number", "upn")
-CLEAR_COLUMNS = ("forename", "surname", "date_of_birth", *NUMBERS, "partner_reference")
-"""What the clear side reads beside the tokens, in standard form as the link keys do."""
+CLEAR_COLUMNS = (
+    "forename",
+    "surname",
+    "date_of_birth",
+    *NUMBERS,
+    "uprn",
+    "postcode",
+    "forwarding_uprn",
+    "forwarding_postcode",
+)
+"""What the clear side compares, in standard form as in the link keys."""
 
 LARGEST_F1_LOSS = 0.010
 """What pseudonyms may cost: promise 3 of the privacy design."""
@@ -151,11 +169,25 @@ def _figures(labels: np.ndarray, person: np.ndarray, origin: np.ndarray, thresho
 
 
 def clear_columns(identities: pa.Table) -> pa.Table:
-    """Return the standard form of `CLEAR_COLUMNS` with their prefix, in the same order of rows."""
-    standard = standardise_identities(identities).rename_columns(
-        {"partner_person_reference": "partner_reference"}
-    )
-    return pa.table({f"{CLEAR_PREFIX}{name}": standard[name].cast(pa.string()) for name in CLEAR_COLUMNS})
+    """Return what the clear side reads, in the same order of rows: standard forms, and names put together."""
+    standard = standardise_identities(identities)
+    columns = {name: standard[name].cast(pa.string()) for name in CLEAR_COLUMNS}
+    columns["partner_reference"] = standard["partner_person_reference"]
+    columns["middle_name"] = pc.replace_substring_regex(standard["middle_name"], " .*", "")
+    columns["full_name"] = _in_any_order(columns["forename"], columns["surname"])
+    columns["middle_full_name"] = _in_any_order(columns["middle_name"], columns["surname"])
+    if "is_minor" in identities.column_names:
+        for home in ("uprn", "postcode"):
+            # As the link keys do: the homes of children meet only homes of children.
+            of_a_minor = pc.binary_join_element_wise("minor at ", columns[home], "")
+            columns[home] = pc.if_else(identities["is_minor"], of_a_minor, columns[home])
+    return pa.table({f"{CLEAR_PREFIX}{name}": column for name, column in columns.items()})
+
+
+def _in_any_order(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.ChunkedArray:
+    swapped = pc.greater(one, other)
+    first, second = pc.if_else(swapped, other, one), pc.if_else(swapped, one, other)
+    return pc.binary_join_element_wise(first, second, " ")
 
 
 def clear_plan(plan: TrainingPlan, numbers: Sequence[str] = NUMBERS) -> TrainingPlan:
@@ -165,17 +197,15 @@ def clear_plan(plan: TrainingPlan, numbers: Sequence[str] = NUMBERS) -> Training
     clear = {
         "name": clear_name_comparison,
         "birth_date": clear_birth_date_comparison,
+        "home": clear_home_comparison,
     } | {number: partial(clear_number_comparison, number) for number in numbers}
     return replace(
         plan,
         comparisons=[
-            clear[name]() if (name := _name(creator)) in clear else creator for creator in plan.comparisons
+            clear[name]() if (name := str(creator.create_output_column_name())) in clear else creator
+            for creator in plan.comparisons
         ],
     )
-
-
-def _name(creator: ComparisonCreator) -> str:
-    return str(creator.create_output_column_name())
 
 
 def clear_name_comparison() -> ComparisonCreator:
@@ -183,67 +213,133 @@ def clear_name_comparison() -> ComparisonCreator:
     besides (the full name in any order, the middle name that somebody goes by).
     """
     forenames, surnames = _similarity("forename"), _similarity("surname")
-    same_surname = _equal("surname")
+    same_forename, same_surname = _same("forename"), _same("surname")
+    initials = " and ".join(
+        (
+            "clear_forename_l[1] = clear_forename_r[1]",
+            "(length(clear_forename_l) = 1 or length(clear_forename_r) = 1)",
+        )
+    )
     return comparison(
         "name",
         "Name in the clear",
-        cll.NullLevel("name_filter"),
-        cll.ExactMatchLevel("full_name_token", term_frequency_adjustments=True),
+        level(_unknown("forename", "surname"), "no name is known", is_null=True),
+        cll.ExactMatchLevel("clear_full_name", term_frequency_adjustments=True),
         level(
-            "middle_full_name_token_l = full_name_token_r or middle_full_name_token_r = full_name_token_l",
+            _either("middle_full_name", "full_name"),
             "one's middle name is the other's forename",
             m_probability=MATCHES_BY_MIDDLE_NAME,
         ),
-        level(f"{same_surname} and {_initial()}", "same surname, one forename is the other's initial"),
+        level(f"{same_surname} and {initials}", "same surname, one forename is the other's initial"),
         level(f"{forenames} >= {ALIKE} and {surnames} >= {ALIKE}", "both names alike"),
         level(f"{forenames} >= {NEARLY_ALIKE} and {surnames} >= {NEARLY_ALIKE}", "both names nearly alike"),
         level(f"{same_surname} and {forenames} >= {RATHER_ALIKE}", "same surname, forenames rather alike"),
-        level(
-            f"{_equal('forename')} and {surnames} >= {RATHER_ALIKE}", "same forename, surnames rather alike"
-        ),
+        level(f"{same_forename} and {surnames} >= {RATHER_ALIKE}", "same forename, surnames rather alike"),
         level(same_surname, "same surname"),
-        level(_equal("forename"), "same forename"),
+        level(same_forename, "same forename"),
     )
 
 
 def clear_birth_date_comparison() -> ComparisonCreator:
-    """Compare dates of birth as on pseudonyms, and by one slip in the digits."""
-    left, right = f"{CLEAR_PREFIX}date_of_birth_l", f"{CLEAR_PREFIX}date_of_birth_r"
-    two_parts = " or ".join(
-        f"{part}_token_l = {part}_token_r"
-        for part in ("birth_year_month", "birth_year_day", "birth_month_day")
+    """Compare dates of birth: equal, day and month swapped, one slip, two of the three parts equal, else."""
+    year, month, day = (
+        f"substr(clear_date_of_birth_l, {place}, {length}) = substr(clear_date_of_birth_r, {place}, {length})"
+        for place, length in ((1, 4), (6, 2), (9, 2))
+    )
+    swapped = (
+        "substr(clear_date_of_birth_l, 6, 2) = substr(clear_date_of_birth_r, 9, 2) "
+        "and substr(clear_date_of_birth_l, 9, 2) = substr(clear_date_of_birth_r, 6, 2)"
     )
     return comparison(
         "birth_date",
         "Date of birth in the clear",
-        cll.NullLevel("birth_date_token"),
-        cll.ExactMatchLevel("birth_date_token"),
-        level("birth_swapped_token_l = birth_swapped_token_r", "day and month swapped"),
-        level(f"damerau_levenshtein({left}, {right}) <= 1", "one slip"),
-        level(two_parts, "two of year, month and day agree"),
+        cll.NullLevel("clear_date_of_birth"),
+        cll.ExactMatchLevel("clear_date_of_birth"),
+        level(f"{year} and {swapped}", "day and month swapped"),
+        level(_one_slip("date_of_birth"), "one slip"),
+        level(
+            f"({year} and {month}) or ({year} and {day}) or ({month} and {day} "
+            "and substr(clear_date_of_birth_l, 6) <> '01-01')",
+            "two of year, month and day agree",
+        ),
+    )
+
+
+def clear_home_comparison() -> ComparisonCreator:
+    """Compare homes as on pseudonyms (see `linkage.comparisons.home_comparison`), and by the start of the postcode."""
+    same_home, same_forename = _same("uprn"), _same("forename")
+    same_initial = "clear_forename_l[1] = clear_forename_r[1]"
+    bare_initial = "(length(clear_forename_l) = 1 or length(clear_forename_r) = 1)"
+    forwarding_uprn, forwarding_postcode = (
+        _either(f"forwarding_{home}", home) for home in ("uprn", "postcode")
+    )
+    return comparison(
+        "home",
+        "Home in the clear",
+        level(_unknown("uprn", "postcode"), "a home is not known", is_null=True),
+        level(
+            f"{same_home} and feed_l = feed_r and clear_partner_reference_l <> clear_partner_reference_r",
+            "same property, two references",
+        ),
+        level(f"{same_home} and {same_forename}", "same property and forename"),
+        level(
+            f"{same_home} and ({_either('middle_name', 'forename')})",
+            "same property, one's middle name is the other's forename",
+            m_probability=MATCHES_BY_MIDDLE_NAME_AT_HOME,
+        ),
+        level(
+            f"{same_home} and {same_initial} and {bare_initial}",
+            "same property, one forename is the other's initial",
+            m_probability=MATCHES_WITH_BARE_INITIAL,
+        ),
+        level(
+            f"{same_home} and {same_initial}",
+            "same property and initial",
+            m_probability=MATCHES_WITH_ANOTHER_FORENAME,
+        ),
+        level(same_home, "same property", m_probability=MATCHES_WITH_ANOTHER_INITIAL),
+        level(f"({forwarding_uprn}) and {same_initial}", "forwarding property, same initial"),
+        level(forwarding_uprn, "forwarding property"),
+        level(forwarding_postcode, "forwarding postcode"),
+        level(_same("postcode"), "same postcode"),
+        level(
+            "length(clear_postcode_l) > 4 and length(clear_postcode_r) > 4 "
+            "and clear_postcode_l[:-4] = clear_postcode_r[:-4]",
+            "same outward code",
+        ),
     )
 
 
 def clear_number_comparison(name: str) -> ComparisonCreator:
     """Compare a number by equality, and by one slip."""
-    left, right = f"{CLEAR_PREFIX}{name}_l", f"{CLEAR_PREFIX}{name}_r"
     return comparison(
         name,
         f"{name} in the clear",
-        cll.NullLevel(f"{name}_token"),
-        cll.ExactMatchLevel(f"{name}_token"),
-        level(f"damerau_levenshtein({left}, {right}) <= 1", "one slip"),
+        cll.NullLevel(f"{CLEAR_PREFIX}{name}"),
+        cll.ExactMatchLevel(f"{CLEAR_PREFIX}{name}"),
+        level(_one_slip(name), "one slip"),
     )
 
 
-def _equal(name: str) -> str:
+def _same(name: str) -> str:
     return f"{CLEAR_PREFIX}{name}_l = {CLEAR_PREFIX}{name}_r"
+
+
+def _either(one: str, other: str) -> str:
+    left, right = f"{CLEAR_PREFIX}{one}", f"{CLEAR_PREFIX}{other}"
+    return f"{left}_l = {right}_r or {left}_r = {right}_l"
+
+
+def _unknown(one: str, other: str) -> str:
+    return " or ".join(
+        f"({CLEAR_PREFIX}{one}_{side} is null and {CLEAR_PREFIX}{other}_{side} is null)"
+        for side in ("l", "r")
+    )
 
 
 def _similarity(name: str) -> str:
     return f"jaro_winkler_similarity({CLEAR_PREFIX}{name}_l, {CLEAR_PREFIX}{name}_r)"
 
 
-def _initial() -> str:
-    left, right = f"{CLEAR_PREFIX}forename_l", f"{CLEAR_PREFIX}forename_r"
-    return f"{left}[1] = {right}[1] and (length({left}) = 1 or length({right}) = 1)"
+def _one_slip(name: str) -> str:
+    return f"damerau_levenshtein({CLEAR_PREFIX}{name}_l, {CLEAR_PREFIX}{name}_r) <= 1"
