@@ -216,7 +216,7 @@ class Vault:
     def history(self, record_ref: str) -> tuple[PastIdentity, ...]:
         """Return every identity that `record_ref` had, the current one last. Raises `VaultError` as `identity`
         does."""
-        if self._is_erased(record_ref):
+        if self.is_erased(record_ref):
             raise VaultError(f"{self.partner}: this subject was erased; the identity cannot be brought back.")
         self.connection.execute(PLACE_DELIVERIES)
         versions = self._numbers(
@@ -468,7 +468,17 @@ class Vault:
         ).fetchone()
         return row[0] if row else 1
 
-    def _is_erased(self, record_ref: str) -> bool:
+    def feed_of(self, record_ref: str) -> str | None:
+        """Return the feed that a record came by, or None if the vault does not hold it."""
+        found = self.connection.execute(
+            "select feed from identities join deliveries on last_delivery = delivery_no "
+            "where record_ref = ? limit 1",
+            [record_ref],
+        ).fetchone()
+        return found[0] if found else None
+
+    def is_erased(self, record_ref: str) -> bool:
+        """Return whether the vault has a tombstone for a record."""
         found = self.connection.execute(
             "select 1 from vault_keys.tombstones where record_ref = ?", [record_ref]
         ).fetchone()

@@ -10,7 +10,21 @@ import sys
 
 import typer
 
-from doorstep import attack, bridge, county, data, evaluate, feeds, keys, refresh, report, scan, ui
+from doorstep import (
+    attack,
+    bridge,
+    cases,
+    county,
+    data,
+    evaluate,
+    feeds,
+    keys,
+    refresh,
+    report,
+    scan,
+    ui,
+    vault,
+)
 from doorstep.console import EXPECTED_ERRORS, errors
 from doorstep.extras import told_missing, what_to_install
 
@@ -25,6 +39,8 @@ app = typer.Typer(
 
 app.add_typer(keys.app, name="keys")
 app.add_typer(bridge.app, name="bridge")
+app.add_typer(vault.app, name="vault")
+app.add_typer(cases.app, name="cases")
 app.add_typer(county.app, name="county")
 app.add_typer(feeds.app, name="feeds")
 app.add_typer(evaluate.app, name="evaluate")

@@ -18,8 +18,12 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from bridge.officers import OfficersError
 from bridge.problems import NoSuchFileError
+from bridge.reidentify import RefusedError
+from bridge.vault_keys import VaultError
 from governance.agreements import AgreementError
+from governance.audit_log import AuditLogError
 from governance.contracts import ContractError
 from governance.retention import RetentionExpiredError
 from stores.encrypted import StoreBusyError, StoreUnreadableError
@@ -28,13 +32,17 @@ from stores.keys import KeyUnavailableError
 
 EXPECTED_ERRORS = (
     AgreementError,
+    AuditLogError,
     ContractError,
     KeyRotationError,
     KeyUnavailableError,
     NoSuchFileError,
+    OfficersError,
+    RefusedError,
     RetentionExpiredError,
     StoreBusyError,
     StoreUnreadableError,
+    VaultError,
 )
 
 console = Console()
