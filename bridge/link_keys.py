@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -45,23 +46,23 @@ TOKEN_FIELDS: Mapping[str, tuple[str, ...]] = {
     "nhs_number": ("nhs_number",),
     "upn": ("upn",),
     "phone": ("phone",),
-    "email": ("email",),
     "partner_reference": ("partner_person_reference",),
-    "birth_date": ("birth_date",),
-    "birth_year_month": ("birth_year_month",),
-    "birth_year_day": ("birth_year_day",),
-    "birth_month_day": ("birth_month_day",),
-    "birth_swapped": ("birth_swapped",),
+    "forename_start_birth_date": ("forename_start_2", "birth_date"),
+    "surname_start_birth_date": ("surname_start_2", "birth_date"),
+    "initials_birth_year_month": ("forename_start_1", "surname_start_1", "birth_year_month"),
+    "initials_birth_year_day": ("forename_start_1", "surname_start_1", "birth_year_day"),
+    "initials_birth_month_day": ("forename_start_1", "surname_start_1", "birth_month_day"),
+    "initials_birth_swapped": ("forename_start_1", "surname_start_1", "birth_swapped"),
     "uprn": ("uprn",),
-    "postcode": ("postcode",),
-    "outward_code": ("outward_code",),
+    "initial_postcode": ("forename_start_1", "postcode"),
+    "surname_initial_postcode": ("surname_start_1", "postcode"),
     "forwarding_uprn": ("forwarding_uprn",),
-    "forwarding_postcode": ("forwarding_postcode",),
     "initial_uprn": ("forename_start_1", "uprn"),
     "bare_initial_uprn": ("forename_bare_initial", "uprn"),
     "middle_uprn": ("middle_name", "uprn"),
     "initial_forwarding_uprn": ("forename_start_1", "forwarding_uprn"),
     "name_starts": ("forename_start_3", "surname_start_4"),
+    "full_name_outward_code": ("name_in_any_order", "outward_code"),
     "name_starts_birth_year": ("forename_start_2", "surname_start_2", "birth_year"),
     "surname_birth_date": ("surname", "birth_date"),
     "forename_birth_date": ("forename", "birth_date"),
@@ -70,9 +71,7 @@ TOKEN_FIELDS: Mapping[str, tuple[str, ...]] = {
     "forename_uprn": ("forename", "uprn"),
     "surname_postcode": ("surname", "postcode"),
     "forename_postcode": ("forename", "postcode"),
-    "forename_postcode_start": ("forename", "postcode_start"),
-    "surname_postcode_start": ("surname", "postcode_start"),
-    "birth_date_postcode_start": ("birth_date", "postcode_start"),
+    "birth_date_outward_code": ("birth_date", "outward_code"),
     "surname_forwarding_uprn": ("surname", "forwarding_uprn"),
     "surname_forwarding_postcode": ("surname", "forwarding_postcode"),
 }
@@ -86,7 +85,6 @@ SHARED_FIELD_KEYS: Mapping[str, str] = {
 }
 SHARED_TOKEN_KEYS: Mapping[str, str] = {
     "forwarding_uprn": "uprn",
-    "forwarding_postcode": "postcode",
     "initial_forwarding_uprn": "initial_uprn",
     "bare_initial_uprn": "initial_uprn",
     "middle_full_name": "full_name",
@@ -96,6 +94,8 @@ SHARED_TOKEN_KEYS: Mapping[str, str] = {
 }
 """Made with another's key, so that the home somebody leaves for meets the home they arrive at, a name cut to its
 initial meets the whole name, and a middle name meets the forename that somebody goes by."""
+
+HASHED_FIELDS = frozenset(field for fields in TOKEN_FIELDS.values() for field in fields)
 
 MINOR = b"minor at "
 """Set before the home of a child: parent and child share surname, home and often an initial, and the records of
@@ -136,7 +136,11 @@ def encode_link_keys(
     fields = _fields(standardise_identities(identities), feed)
     if minors is not None and minors.any():
         fields |= {name: _set_apart(fields[name], minors) for name in HOME_FIELDS}
-    digests = {name: digested(field, keys.key("field", _key_name(name))) for name, field in fields.items()}
+    digests = {
+        name: digested(field, keys.key("field", _key_name(name)))
+        for name, field in fields.items()
+        if name in HASHED_FIELDS
+    }
     digests["name_in_any_order"] = _name_in_any_order(fields["forename"], fields["surname"], keys)
     digests["middle_name_in_any_order"] = _name_in_any_order(fields["middle_name"], fields["surname"], keys)
     rows = identities.num_rows
@@ -181,8 +185,8 @@ def _fields(standard: pa.Table, feed: str) -> dict[str, Field]:
     )
     postcode = fields["postcode"]
     fields["outward_code"] = postcode.changed(pc.binary_slice(postcode.values, 0, -INWARD_CODE_LENGTH))
-    fields["postcode_start"] = postcode.start(3)
-    for name, length in (("forename", 1), ("forename", 2), ("forename", 3), ("surname", 2), ("surname", 4)):
+    starts = (*product(("forename", "surname"), (1, 2)), ("forename", 3), ("surname", 4))
+    for name, length in starts:
         fields[f"{name}_start_{length}"] = fields[name].start(length)
     forename = fields["forename"]
     initials = pc.equal(pc.binary_length(forename.values), 1)

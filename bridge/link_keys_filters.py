@@ -68,7 +68,7 @@ class FilterRecipe:
         return self.bits // WORD_BITS
 
 
-COUNTY_RECIPE = FilterRecipe()
+COUNTY_RECIPE = FilterRecipe(minima=3)
 """One name filter per record: 1,024 bits, k = 3, t = 10 (ADR 0012 holds the frontier it was chosen from)."""
 
 

@@ -36,11 +36,15 @@ from evaluation.pairs import ThresholdFigures, best_threshold, pairs_within
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.comparisons import (
+    POSTCODE_TOKENS,
     birth_date_comparison,
     comparison,
+    level,
     name_comparison,
     partner_reference_comparison,
+    same,
     token_comparison,
+    unknown,
 )
 from linkage.pairs import score_pairs
 from linkage.training import TrainingPlan, train_settings
@@ -55,9 +59,8 @@ BLOCKING_TOKENS = (
     "surname_postcode",
     "surname_uprn",
     "forename_uprn",
-    "forename_postcode_start",
-    "surname_postcode_start",
-    "birth_date_postcode_start",
+    "full_name_outward_code",
+    "birth_date_outward_code",
     "name_starts_birth_year",
     "nino",
     "nhs_number",
@@ -65,8 +68,8 @@ BLOCKING_TOKENS = (
     "partner_reference",
 )
 SURE_MATCHES = (
-    ("full_name", "birth_date"),
-    ("birth_date", "postcode"),
+    ("full_name", "forename_start_birth_date"),
+    ("forename_start_birth_date", "initial_postcode"),
     ("surname_uprn", "full_name"),
     ("nino",),
     ("nhs_number",),
@@ -153,12 +156,12 @@ def _plan(table: PeopleTable, link_keys: pa.Table) -> TrainingPlan:
     """The county's comparisons, as far as the table holds something for them, and its own attributes."""
     comparisons: list[ComparisonCreator] = [name_comparison()]
     training: list[tuple[str, ...]] = [("full_name_token",)]
-    if _held(link_keys, "birth_date"):
+    if _held(link_keys, "forename_start_birth_date"):
         comparisons.append(birth_date_comparison())
-        training.append(("birth_date_token",))
-    if _held(link_keys, "postcode") or _held(link_keys, "uprn"):
+        training.append(("forename_start_birth_date_token",))
+    if _held(link_keys, "initial_postcode") or _held(link_keys, "uprn"):
         comparisons.append(settled_home_comparison(link_keys))
-        training += [] if _held(link_keys, "birth_date") else [("postcode_token",)]
+        training += [] if _held(link_keys, "forename_start_birth_date") else [("initial_postcode_token",)]
     for number in ("nino", "nhs_number", "phone"):
         if _held(link_keys, number):
             comparisons.append(token_comparison(number))
@@ -185,15 +188,14 @@ def _plan(table: PeopleTable, link_keys: pa.Table) -> TrainingPlan:
 
 
 def settled_home_comparison(link_keys: pa.Table) -> ComparisonCreator:
-    """Compare homes where no forwarding address is known: same property, same postcode, same outward code,
-    else.
-    """
-    held = [token for token in ("uprn", "postcode", "outward_code") if _held(link_keys, token)]
+    """Compare homes where no forwarding address is known: same property, same postcode, else."""
+    property_level = [cll.ExactMatchLevel("uprn_token")] if _held(link_keys, "uprn") else []
     return comparison(
         "home",
         "Home",
-        cll.NullLevel(f"{held[0]}_token"),
-        *(cll.ExactMatchLevel(f"{token}_token") for token in held),
+        level(unknown("uprn", *POSTCODE_TOKENS), "a home is not known", is_null=True),
+        *property_level,
+        level(same(*POSTCODE_TOKENS), "same postcode"),
     )
 
 

@@ -25,28 +25,29 @@ COMPARED_TOKENS = (
     "nhs_number",
     "upn",
     "phone",
-    "email",
     "partner_reference",
-    "birth_date",
-    "birth_year_month",
-    "birth_year_day",
-    "birth_month_day",
-    "birth_swapped",
+    "forename_start_birth_date",
+    "surname_start_birth_date",
+    "initials_birth_year_month",
+    "initials_birth_year_day",
+    "initials_birth_month_day",
+    "initials_birth_swapped",
     "uprn",
-    "postcode",
-    "outward_code",
+    "initial_postcode",
+    "surname_initial_postcode",
     "forwarding_uprn",
-    "forwarding_postcode",
     "initial_uprn",
     "bare_initial_uprn",
     "middle_uprn",
     "initial_forwarding_uprn",
 )
-"""Tokens that a comparison reads. None stands for a forename or a surname alone: its frequency would tell
-which it is. `forwarding_uprn` and `uprn` (and the two postcodes) share a key, so that they can meet."""
+"""Tokens that a comparison reads. None stands for a forename, a surname, a date of birth or a part of one, or a
+postcode alone: its frequency would tell which it is. `forwarding_uprn` and `uprn` share a key, so that they can meet.
+"""
 
 BLOCKING_TOKENS = (
     "name_starts",
+    "full_name_outward_code",
     "name_starts_birth_year",
     "surname_birth_date",
     "forename_birth_date",
@@ -55,9 +56,7 @@ BLOCKING_TOKENS = (
     "forename_uprn",
     "surname_postcode",
     "forename_postcode",
-    "forename_postcode_start",
-    "surname_postcode_start",
-    "birth_date_postcode_start",
+    "birth_date_outward_code",
     "surname_forwarding_uprn",
     "surname_forwarding_postcode",
 )

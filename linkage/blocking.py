@@ -18,8 +18,8 @@ SHARED_TOKENS: tuple[tuple[str, ...], ...] = (
     ("forename_uprn_token",),
     ("surname_postcode_token",),
     ("forename_postcode_token",),
-    ("full_name_token", "outward_code_token"),
-    ("birth_date_postcode_start_token",),
+    ("full_name_outward_code_token",),
+    ("birth_date_outward_code_token",),
     ("name_starts_birth_year_token",),
     ("phone_token",),
 )

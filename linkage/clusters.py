@@ -24,10 +24,12 @@ EXCLUSIVE_TOKENS = ("nino_token", "nhs_number_token", "upn_token")
 """A person has one of each. Two different ones in a cluster are a contradiction."""
 
 BIRTH_TOKENS = (
-    "birth_year_month_token",
-    "birth_year_day_token",
-    "birth_month_day_token",
-    "birth_swapped_token",
+    "forename_start_birth_date_token",
+    "surname_start_birth_date_token",
+    "initials_birth_year_month_token",
+    "initials_birth_year_day_token",
+    "initials_birth_month_day_token",
+    "initials_birth_swapped_token",
 )
 """Two dates of birth that share none of these cannot be one date with a slip."""
 
@@ -216,7 +218,7 @@ def _contradicted_components(component: npt.NDArray[np.int32], link_keys: pa.Tab
     """
     contradicted = np.zeros(int(component.max(initial=-1)) + 1, dtype=np.bool_)
     owners = component.astype(np.int64)
-    for column in (*EXCLUSIVE_TOKENS, "birth_date_token"):
+    for column in (*EXCLUSIVE_TOKENS, *BIRTH_TOKENS[:2]):
         contradicted[_owners_of_several(owners, _codes(link_keys[column]))] = True
     homes = _pair_codes(_pair_codes(owners, _codes(link_keys["feed"])), _codes(link_keys["uprn_token"]))
     several = _owners_of_several(homes, _codes(link_keys[REFERENCE]))

@@ -16,7 +16,7 @@ from splink.internals.comparison_level_creator import ComparisonLevelCreator
 
 from exchange.link_key_schema import FILTER_BITS, FILTER_COLUMNS, TOKEN_COLUMNS
 
-NAME_DISTANCES = (0.06, 0.10, 0.14, 0.18, 0.22, 0.27, 0.32)
+NAME_DISTANCES = (0.17, 0.26, 0.335, 0.385, 0.43, 0.46, 0.475)
 """Share of differing filter bits that separates the levels of the name comparison. Measured on 50,000
 historical people: about 0.2 is a forename cut to its initial, 0.29 another forename of the same family, 0.4
 strangers."""
@@ -35,6 +35,12 @@ MATCHES_WITH_ANOTHER_INITIAL = 0.005
 # pairs are one person; sons who bear their father's name are kept apart by what their partners hold of both.
 MATCHES_BY_MIDDLE_NAME = 0.02
 MATCHES_BY_MIDDLE_NAME_AT_HOME = 0.15
+
+
+BIRTH_DATE_TOKENS = ("forename_start_birth_date", "surname_start_birth_date")
+POSTCODE_TOKENS = ("initial_postcode", "surname_initial_postcode")
+"""A date of birth and a postcode cross only together with the start of a name, so that frequency tells little. Records
+agree in them if they do with the start of either name."""
 
 
 def comparison_columns(source: str, columns: Sequence[str] = ()) -> str:
@@ -66,7 +72,7 @@ def name_comparison() -> ComparisonCreator:
     """Compare names: the same full name (in any order), then five bands of filter distance."""
     distance = "bit_count(xor(name_filter_l, name_filter_r))"
     bands = [
-        level(f"{distance} <= {round(share * FILTER_BITS)}", f"filters differ in at most {share:.0%} of bits")
+        level(f"{distance} <= {round(share * FILTER_BITS)}", f"filters differ in at most {share:.1%} of bits")
         for share in NAME_DISTANCES
     ]
     return comparison(
@@ -87,14 +93,14 @@ def birth_date_comparison() -> ComparisonCreator:
     """Compare dates of birth: equal, day and month swapped, two of the three parts equal, else."""
     two_parts = " or ".join(
         f"{part}_token_l = {part}_token_r"
-        for part in ("birth_year_month", "birth_year_day", "birth_month_day")
+        for part in ("initials_birth_year_month", "initials_birth_year_day", "initials_birth_month_day")
     )
     return comparison(
         "birth_date",
         "Date of birth",
-        cll.NullLevel("birth_date_token"),
-        cll.ExactMatchLevel("birth_date_token"),
-        level("birth_swapped_token_l = birth_swapped_token_r", "day and month swapped"),
+        level(unknown(*BIRTH_DATE_TOKENS), "a date of birth is not known", is_null=True),
+        level(same(*BIRTH_DATE_TOKENS), "same date of birth"),
+        level("initials_birth_swapped_token_l = initials_birth_swapped_token_r", "day and month swapped"),
         level(two_parts, "two of year, month and day agree"),
     )
 
@@ -109,13 +115,7 @@ def home_comparison() -> ComparisonCreator:
     return comparison(
         "home",
         "Home",
-        level(
-            " or ".join(
-                f"(uprn_token_{side} is null and postcode_token_{side} is null)" for side in ("l", "r")
-            ),
-            "a home is not known",
-            is_null=True,
-        ),
+        level(unknown("uprn", *POSTCODE_TOKENS), "a home is not known", is_null=True),
         level(
             "uprn_token_l = uprn_token_r and feed_l = feed_r "
             "and partner_reference_token_l <> partner_reference_token_r",
@@ -140,8 +140,20 @@ def home_comparison() -> ComparisonCreator:
         level("uprn_token_l = uprn_token_r", "same property", m_probability=MATCHES_WITH_ANOTHER_INITIAL),
         level(_either("initial_forwarding_uprn", "initial_uprn"), "forwarding property, same initial"),
         level(_either("forwarding_uprn", "uprn"), "forwarding property"),
-        level(_either("forwarding_postcode", "postcode"), "forwarding postcode"),
-        level("postcode_token_l = postcode_token_r", "same postcode"),
+        level(_either("surname_forwarding_postcode", "surname_postcode"), "forwarding postcode"),
+        level(same(*POSTCODE_TOKENS), "same postcode"),
+    )
+
+
+def same(*tokens: str) -> str:
+    """Return the condition that one of `tokens` agrees."""
+    return " or ".join(f"{token}_token_l = {token}_token_r" for token in tokens)
+
+
+def unknown(*tokens: str) -> str:
+    """Return the condition that one of the two records holds none of `tokens`."""
+    return " or ".join(
+        "(" + " and ".join(f"{token}_token_{side} is null" for token in tokens) + ")" for side in ("l", "r")
     )
 
 

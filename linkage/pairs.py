@@ -13,7 +13,7 @@ import pyarrow as pa
 from splink import DuckDBAPI, Linker
 
 from exchange.link_key_schema import FILTER_BITS, FILTER_COLUMNS, TOKEN_COLUMNS
-from linkage.comparisons import comparison_columns
+from linkage.comparisons import BIRTH_DATE_TOKENS, comparison_columns
 
 COMPARED = "compared_records"
 THREADS = 2
@@ -31,7 +31,7 @@ IDENTIFYING_TOKENS = (
 )
 
 
-TWIN_NAME_DISTANCE = 0.27
+TWIN_NAME_DISTANCE = 0.46
 """Filters of two names further apart than this are not forms of one name; nearer ones may be."""
 
 SAME_NUMBER = """
@@ -41,9 +41,11 @@ SAME_NUMBER = """
     or coalesce(l.feed = r.feed and l.partner_reference_token = r.partner_reference_token, false)
 """
 
+SAME_BIRTH_DATE = " or ".join(f"l.{token}_token = r.{token}_token" for token in BIRTH_DATE_TOKENS)
+
 TWINS = f"""
     coalesce(
-        l.birth_date_token = r.birth_date_token
+        ({SAME_BIRTH_DATE})
         and l.uprn_token = r.uprn_token
         and l.initial_uprn_token <> r.initial_uprn_token
         and bit_count(xor(l.name_filter, r.name_filter)) > {round(TWIN_NAME_DISTANCE * FILTER_BITS)},
@@ -58,7 +60,7 @@ HOUSEMATES = f"""
         and l.uprn_token = r.uprn_token
         and l.partner_reference_token <> r.partner_reference_token,
         false
-    ) and not coalesce(l.birth_date_token = r.birth_date_token, false) and not ({SAME_NUMBER})
+    ) and not coalesce({SAME_BIRTH_DATE}, false) and not ({SAME_NUMBER})
 """
 """Two references in one partner's system at one property, and neither birth date nor number says it is one
 person: father and namesake son, say."""

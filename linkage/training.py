@@ -41,14 +41,14 @@ SURE_MATCHES = (
     ("nhs_number_token",),
     ("upn_token",),
     ("partner_reference_token", "feed"),
-    ("full_name_token", "birth_date_token"),
+    ("full_name_token", "forename_start_birth_date_token"),
 )
 """Rules that hardly ever join two people, to estimate how many pairs are matches at all."""
 
 SURE_MATCH_RECALL = 0.7
 TRAINING_BLOCKS = (
     ("nino_token",),
-    ("birth_date_token",),
+    ("forename_start_birth_date_token",),
     ("partner_reference_token", "feed"),
     ("full_name_token", "uprn_token"),
 )

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from linkage.clusters import BIRTH_TOKENS, EXCLUSIVE_TOKENS, Edges, cluster, cluster_sizes
 
-COLUMNS = ("feed", "uprn_token", "partner_reference_token", "full_name_token", "birth_date_token")
+COLUMNS = ("feed", "uprn_token", "partner_reference_token", "full_name_token")
 
 
 def records(*rows: dict[str, str]) -> pa.Table:
@@ -17,7 +17,7 @@ def records(*rows: dict[str, str]) -> pa.Table:
         for name in (*COLUMNS[1:], *EXCLUSIVE_TOKENS)
     }
     columns["feed"] = [row.get("feed", "housing") for row in rows]
-    for name, parts in zip(BIRTH_TOKENS, ((0, 1), (0, 2), (1, 2), (0, 1, 2)), strict=True):
+    for name, parts in zip(BIRTH_TOKENS, ((0, 1, 2), (0, 1, 2), (0, 1), (0, 2), (1, 2), (0, 1, 2)), strict=True):
         columns[name] = [
             b"-".join(row["birth_date"].encode().split(b"-")[part] for part in parts)
             if "birth_date" in row
