@@ -230,6 +230,10 @@ def clear_name_comparison() -> ComparisonCreator:
             "one's middle name is the other's forename",
             m_probability=MATCHES_BY_MIDDLE_NAME,
         ),
+        level(
+            f"{same_surname} and clear_forename_l is null and clear_forename_r is null",
+            "the same single name",
+        ),
         level(f"{same_surname} and {initials}", "same surname, one forename is the other's initial"),
         level(f"{forenames} >= {ALIKE} and {surnames} >= {ALIKE}", "both names alike"),
         level(f"{forenames} >= {NEARLY_ALIKE} and {surnames} >= {NEARLY_ALIKE}", "both names nearly alike"),
