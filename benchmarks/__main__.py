@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import county, link_keys, load, parsing, refresh
+from benchmarks import county, link_keys, load, notes, parsing, refresh
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "county": county.measure,
     "link_keys": link_keys.measure,
     "load": load.measure,
+    "notes": notes.measure,
     "parsing": parsing.measure,
     "refresh": refresh.measure,
 }

@@ -70,7 +70,7 @@ def note_concepts(rows: pa.Table) -> tuple[pa.Table, npt.NDArray[np.int64]]:
 def read_notes(rows: pa.Table) -> Iterator[list[Found]]:
     """Yield what is found in each note, in the order of `rows` (checked rows of the feed's table `notes`).
 
-    The names that the reader knows are those of the subjects of all these notes.
+    What is found depends on the note's own row alone, so the same note says the same in any batch.
     """
     texts = rows["text"].to_pylist()
     days = rows["note_date"].to_pylist()
@@ -79,11 +79,10 @@ def read_notes(rows: pa.Table) -> Iterator[list[Found]]:
         for given, family in zip(rows["given_name"].to_pylist(), rows["family_name"].to_pylist(), strict=True)
     ]
     initials = rows["author_initials"].to_pylist()
-    names = frozenset().union(*subjects)
-    reader = NoteReader(names=names)
+    reader = NoteReader()
     for place, text in enumerate(texts):
         if place and place % NOTES_PER_READER == 0:
-            reader = NoteReader(names=names)
+            reader = NoteReader()
         doc = reader.read(text, days[place].year, subjects[place], initials[place])
         yield found_in(doc, text, days[place])
 

@@ -299,8 +299,8 @@ def _nearest(
     note: tuple[list[int], list[int]],
     ordered: bool,
 ) -> tuple[int, int] | None:
-    """The candidate nearest to the parts found so far, apart from them and in their sentence. `note`: what each word is,
-    and the number of its sentence.
+    """The candidate nearest to the parts found so far, apart from them and in their sentence. `note`: what each word
+    is, and the number of its sentence.
     """
     flags, sentence = note
     start, end = min(part[0] for part in parts), max(part[1] for part in parts)

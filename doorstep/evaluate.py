@@ -1,4 +1,4 @@
-"""`doorstep evaluate`: judge linkage and risk against a known truth."""
+"""`doorstep evaluate`: judge linkage, risk and the reading of case notes against a known truth."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import typer
 from rich.table import Table
 
 from doorstep.console import AsJson, console, errors, print_json
+from doorstep.notes import evaluate_notes
 from stores.home import Home
 
-app = typer.Typer(help="Judge linkage and risk against a known truth.", no_args_is_help=True)
+app = typer.Typer(help="Judge linkage, risk and case notes against a known truth.", no_args_is_help=True)
 
 # How far pseudonymised linkage may fall below clear text on anybody's data: promise 3 of the privacy design.
 LARGEST_F1_LOSS = 0.010
+
+
+app.command("notes")(evaluate_notes)
 
 
 @app.command("linkage")
