@@ -51,7 +51,8 @@ from stores.key_rotation import make_current, prepare_version
 from stores.keys import KeyProvider, PinnedKeys, key_id, zone_keys
 
 LINKAGE_ROOT = "linkage"
-BATCH_ROWS = 250_000
+BATCH_ROWS = 125_000
+"""Small enough that two workers have something to do soon, large enough that a name is seldom hashed again."""
 NAME_DIGITS = 12
 FEEDS_SEALED = "select distinct feed from deliveries where state = 'sealed'"
 KINDS = "select feed, delivery_id, kind from deliveries"

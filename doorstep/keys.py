@@ -43,6 +43,8 @@ class Root(StrEnum):
 
 ROOTS = {Zone.COUNCIL: COUNCIL_ROOTS, Zone.ANALYTICS: ANALYTICS_ROOTS}
 
+OTHER = {Zone.COUNCIL: Zone.ANALYTICS, Zone.ANALYTICS: Zone.COUNCIL}
+
 ZoneOption = Annotated[Zone, typer.Option("--zone", help="Whose key.")]
 OnOption = Annotated[
     datetime | None,
@@ -51,19 +53,30 @@ OnOption = Annotated[
 
 
 @app.command("init")
-def init(on: OnOption = None) -> None:
-    """Make a random key for every root that has none yet, and register all. Never replaces a key."""
-    from exchange.sealed import publish_public_key
+def init(
+    zone: Annotated[
+        Zone | None, typer.Option("--zone", help="One zone's keys only; both if not given.")
+    ] = None,
+    on: OnOption = None,
+) -> None:
+    """Make a random key for every root that has none yet, and register all. Never replaces a key.
+
+    A zone's public key is published, and where both zones are here, each trusts the other's from then on.
+    """
+    from exchange.trust import publish_public_key, trusted_public_key
 
     home = Home.from_environment()
     made = 0
-    for zone, names in ROOTS.items():
-        keys = _keys(home, zone)
+    zones = [zone] if zone else list(ROOTS)
+    for each in zones:
+        keys = _keys(home, each)
         if isinstance(keys, FileKeys):
-            made += len(create_missing_keys(keys.folder, names, _day(on)))
+            made += len(create_missing_keys(keys.folder, ROOTS[each], _day(on)))
         else:
-            register_keys(keys, names, _day(on))
-        publish_public_key(keys, zone, home)
+            register_keys(keys, ROOTS[each], _day(on))
+        publish_public_key(keys, each, home)
+    for each in zones if len(zones) > 1 else ():
+        trusted_public_key(home, each, OTHER[each])
     if made:
         console.print(
             f"Made {made} development keys, readable by you alone. Keep real keys in a key service."
@@ -97,12 +110,15 @@ def rotate(
 ) -> None:
     """Replace a root key by a new one and bring what was made with the old one under it.
 
-    A rotation that was stopped is taken up where it ended. Run it while no refresh runs.
+    A rotation that was stopped is taken up where it ended. It waits for a refresh that is running.
     """
     from doorstep.keys_rotate import rotate_root
+    from stores.encrypted import writer_lock
 
     home = Home.from_environment()
-    done = rotate_root(home, root, zone, _day(on), workers, lambda text: errors.print(f"  {text}"))
+    # The lock of `doorstep refresh`: nothing else works in this home meanwhile.
+    with writer_lock(home.refresh_state):
+        done = rotate_root(home, root, zone, _day(on), workers, lambda text: errors.print(f"  {text}"))
     if as_json:
         print_json(done)
     else:
@@ -121,14 +137,26 @@ def retire(
 ) -> None:
     """Destroy the old versions of a root key, if nothing needs them any more. Afterwards they open nothing."""
     from doorstep.keys_rotate import retire_root
+    from stores.encrypted import writer_lock
 
-    retired = retire_root(Home.from_environment(), root, zone, version)
+    home = Home.from_environment()
+    with writer_lock(home.refresh_state):
+        retired = retire_root(home, root, zone, version)
     if as_json:
         print_json({"root": root, "zone": zone, "retired": retired})
     elif not retired:
         console.print(f"The {root} root of the {zone} zone has no old version.")
     for each in () if as_json else retired:
         console.print(f"Version {each['version']} ({each['key_id']}) is retired. {each['destroyed']}")
+
+
+@app.command("trust")
+def trust(of: Annotated[Zone, typer.Argument(help="Whose public key.")]) -> None:
+    """Let the other zone trust the public key that this one publishes now, after a person has compared it."""
+    from exchange.trust import trust_public_key
+
+    fingerprint = trust_public_key(Home.from_environment(), OTHER[of], of)
+    console.print(f"The {OTHER[of]} zone trusts this key of the {of} zone now: {fingerprint}")
 
 
 @app.command("audience")
@@ -160,11 +188,12 @@ def _show(found: list[Any]) -> None:
 
     table = Table("zone", "root", "version", "key", "state", "since", "needed by")
     for each in found:
-        needed = (
-            each.problem
-            or ", ".join(f"{count} {what}" for what, count in each.needed_by.items())
-            or "nothing"
-        )
+        stores = sum(count for what, count in each.needed_by.items() if what.startswith("store "))
+        others = [
+            f"{count} {what}" for what, count in each.needed_by.items() if not what.startswith("store ")
+        ]
+        listed = [*([f"{stores} store{'s' if stores > 1 else ''}"] if stores else []), *others]
+        needed = each.problem or ", ".join(listed) or ("" if each.state == "active" else "nothing")
         table.add_row(
             each.zone, each.root, str(each.version), each.key_id or "?", each.state, each.since or "", needed
         )

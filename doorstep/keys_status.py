@@ -9,10 +9,11 @@ from pathlib import Path
 
 from bridge.rotation import rotation_state
 from bridge.zone import CouncilZone
-from exchange.epoch_packages import EPOCHS_FOLDER
 from exchange.epoch_turn import linkage_epoch
 from exchange.opening import opened_packages
 from exchange.sealed import SEALED_SUFFIX
+from exchange.transport import OUTBOX, Exchange
+from governance.contracts import read_contracts
 from stores.analytics import AnalyticsZone
 from stores.encrypted import StoreUnreadableError, store_version
 from stores.home import Home
@@ -112,13 +113,15 @@ def _linkage_needs(home: Home, version: int) -> Mapping[str, int]:
 
 
 def _unopened_packages(home: Home) -> int:
-    """Return how many packages wait in the outbox; the other zone may still need this zone's keys for them."""
-    zone = AnalyticsZone.open(home)
-    opened = opened_packages(zone)
-    waiting = [
-        path
-        for path in home.outbox.rglob(f"*{SEALED_SUFFIX}")
-        if path.parent.name != EPOCHS_FOLDER
-        and path.name.removesuffix(SEALED_SUFFIX) not in opened.get(path.parent.name, frozenset())
-    ]
-    return len(waiting)
+    """Return how many packages wait in the outbox; the other zone may still need this zone's keys for them.
+
+    Only a home that holds the linkage store can tell; in a council's own home it is for the other zone to say.
+    """
+    if not home.linkage_db.is_file():
+        return 0
+    opened, exchange = opened_packages(AnalyticsZone.open(home)), Exchange.of(home)
+    return sum(
+        name.removesuffix(SEALED_SUFFIX) not in opened.get(feed, frozenset())
+        for feed in read_contracts()
+        for name in exchange.names(OUTBOX, feed)
+    )

@@ -96,8 +96,8 @@ def create_missing_keys(folder: Path, names: tuple[str, ...], on: date | None = 
                 f"{name} from {folder / 'keys.json'} first.)"
             )
         keys.make(name, version)
-    if names:
-        register_keys(keys, names, on)
+    register_keys(keys, tuple(name for name in names if name not in made))
+    register_keys(keys, tuple(made), on)
     return made
 
 
