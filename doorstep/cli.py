@@ -23,6 +23,7 @@ from doorstep import (
     refresh,
     report,
     scan,
+    standardise,
     ui,
     vault,
 )
@@ -48,6 +49,7 @@ app.add_typer(notes.app, name="notes")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("refresh")(refresh.refresh)
 app.command("report")(report.report)
+app.command("standardise")(standardise.standardise)
 app.command("query")(data.query)
 app.command("digest")(data.digest)
 app.command("scan")(scan.scan)

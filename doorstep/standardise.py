@@ -9,10 +9,14 @@ from rich.table import Table
 
 from doorstep.console import AsJson, console, print_json
 
+
 def standardise(
     column: Annotated[str, typer.Argument(help="full_name, surname, forename, date_of_birth, nino, phone …")],
     value: Annotated[
-        str, typer.Option(prompt="Value", hide_input=False, help="Asked for if not given: it stays off the history.")
+        str,
+        typer.Option(
+            prompt="Value", hide_input=False, help="Asked for if not given: it stays off the history."
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
