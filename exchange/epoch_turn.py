@@ -35,7 +35,7 @@ from stores.analytics import LINKAGE_STORE, AnalyticsZone
 from stores.encrypted import (
     STORE,
     attach,
-    in_memory_connection,
+    borrowed_connection,
     put_in_place,
     remove_store,
     storage_key,
@@ -152,18 +152,13 @@ def turn_epoch(
     with writer_lock(path):
         write_back_log(path, storage_key(zone.keys, LINKAGE_STORE))
         remove_store(aside)
-        connection = in_memory_connection()
-        try:
+        with borrowed_connection() as connection:
             attach(connection, path, storage_key(zone.keys, LINKAGE_STORE), STORE, read_only=True)
             if linkage_epoch(connection) >= epoch:
                 return None
             key = storage_key(zone.keys, LINKAGE_STORE, zone.keys.current("storage"))
             attach(connection, aside, key, "fresh", read_only=False)
             report = _fill(connection, exchange, epoch, manifest, contracts, open_package)
-            connection.execute("use memory")
-            connection.execute("detach fresh")
-        finally:
-            connection.close()
         put_in_place(aside, path)
     return report
 

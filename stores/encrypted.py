@@ -133,7 +133,7 @@ def in_memory_connection() -> duckdb.DuckDBPyConnection:
 def _connection(path: Path, key: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
     if read_only and not path.is_file():
         raise StoreUnreadableError(f"{path}: no such store. Run `doorstep refresh` first.")
-    with _instance() as connection:
+    with borrowed_connection() as connection:
         attach(connection, path, key, STORE, read_only=read_only)
         connection.execute(f"use {STORE}")
         yield connection
@@ -147,8 +147,8 @@ _idle_instances: list[duckdb.DuckDBPyConnection] = []
 
 
 @contextmanager
-def _instance() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a connection of its own to an in-memory DuckDB that nobody else is using.
+def borrowed_connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection of its own to an in-memory DuckDB that nobody else is using, for attaching stores.
 
     Loading the cipher takes longer than most of what is done with a store, so an instance is used again.
     Temporary tables and registered frames go with the connection; stores are detached, which writes their
@@ -217,13 +217,10 @@ def rewrite(path: Path, key: str) -> None:
         aside = path.with_name(path.name + REWRITTEN_SUFFIX)
         remove_store(aside)
         write_back_log(path, key)
-        connection = in_memory_connection()
-        try:
+        with borrowed_connection() as connection:
             attach(connection, path, key, "old", read_only=True)
             attach(connection, aside, key, "fresh", read_only=False)
             connection.execute("copy from database old to fresh")
-        finally:
-            connection.close()
         put_in_place(aside, path)
 
 
@@ -234,12 +231,9 @@ def write_back_log(path: Path, key: str) -> None:
     """
     if not path.with_name(path.name + ".wal").exists():
         return
-    connection = in_memory_connection()
-    try:
+    with borrowed_connection() as connection:
         attach(connection, path, key, STORE, read_only=False)
         connection.execute(f"checkpoint {STORE}")
-    finally:
-        connection.close()
 
 
 def put_in_place(aside: Path, path: Path) -> None:
