@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
 from exchange.sealed import publish_public_key, read_public_key
 from stores.home import Home
+from stores.key_rotation import KeyRotationError, destroy_version, make_current, prepare_version
 from stores.keys import (
     COUNCIL_ROOTS,
+    CommandKeys,
     EnvironmentKeys,
     FileKeys,
     KeyUnavailableError,
     create_missing_keys,
     derive_key,
+    key_id,
     zone_keys,
 )
 
@@ -116,3 +120,115 @@ def test_a_public_key_that_is_missing_or_damaged_stops_the_caller(tmp_path: Path
     (home.exchange_public_keys / "analytics.pub").write_text("abc")
     with pytest.raises(KeyUnavailableError, match="not a public key"):
         read_public_key(home, "analytics")
+
+
+KEY_PROGRAM = """
+import sys
+zone, name, version = sys.argv[1:]
+print(f"complaint about {name}", file=sys.stderr)
+print((name + version).encode().hex().ljust(64, "0")[:64])
+"""
+
+
+def command_keys(folder: Path, program: str, patience: float = 20.0) -> CommandKeys:
+    return CommandKeys(
+        "council", (sys.executable, "-c", program, "{zone}", "{name}", "{version}"), folder, patience
+    )
+
+
+def test_a_command_hands_over_a_key_for_its_name_and_version(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    keys = command_keys(tmp_path, KEY_PROGRAM)
+    assert keys.root("storage").hex() == b"storage1".hex().ljust(64, "0")
+    assert keys.root("storage") != keys.root("linkage")
+    assert capfd.readouterr() == ("", "")
+    assert b"storage1".hex() not in repr(keys)
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("print('secret but short')", "not a key"),
+        ("import sys; print('ab' * 32); sys.exit(3)", "exit code 3"),
+        ("import time; time.sleep(30)", "no answer"),
+    ],
+)
+def test_a_command_that_fails_is_named_and_its_output_never_shown(
+    tmp_path: Path, program: str, message: str
+) -> None:
+    with pytest.raises(KeyUnavailableError, match=message) as refused:
+        command_keys(tmp_path, program, patience=0.5 if "sleep" in program else 20.0).root("storage")
+    assert "secret" not in str(refused.value) and "ab" * 32 not in str(refused.value)
+
+
+def test_a_command_runs_without_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trap = tmp_path / "trap"
+    monkeypatch.setenv("DOORSTEP_COUNCIL_KEY_COMMAND", f"echo 'a b' ; touch {trap}")
+    keys = zone_keys("council", tmp_path)
+    assert isinstance(keys, CommandKeys)
+    assert keys.command == ("echo", "a b", ";", "touch", str(trap))
+    with pytest.raises(KeyUnavailableError, match="not a key"):
+        keys.root("storage")
+    assert not trap.exists()
+
+
+def test_two_providers_for_one_zone_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOORSTEP_COUNCIL_KEY_COMMAND", "echo")
+    monkeypatch.setenv("DOORSTEP_COUNCIL_KEY_STORAGE", ROOT.hex())
+    with pytest.raises(KeyUnavailableError, match="both set"):
+        zone_keys("council", tmp_path)
+
+
+def test_a_new_version_from_the_environment_has_its_number_in_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOORSTEP_COUNCIL_KEY_STORAGE", ROOT.hex())
+    keys = zone_keys("council", tmp_path)
+    with pytest.raises(KeyUnavailableError, match="DOORSTEP_COUNCIL_KEY_STORAGE_2 is not set"):
+        prepare_version(keys, "storage", 2)
+    monkeypatch.setenv("DOORSTEP_COUNCIL_KEY_STORAGE_2", ROOT.hex())
+    make_current(keys, "storage", 1)
+    with pytest.raises(KeyRotationError, match="was the storage root before"):
+        prepare_version(keys, "storage", 2)
+    monkeypatch.setenv("DOORSTEP_COUNCIL_KEY_STORAGE_2", "cd" * 32)
+    prepare_version(keys, "storage", 2)
+    make_current(keys, "storage", 2)
+    assert (keys.current("storage"), keys.usable("storage")) == (2, (2, 1))
+    assert keys.root("storage").hex() == "cd" * 32
+    assert ROOT.hex() not in (tmp_path / "keys.json").read_text()
+
+
+def test_a_key_id_tells_keys_apart_and_tells_nothing_of_them() -> None:
+    assert key_id(ROOT) == "813a0c27"  # HKDF-SHA256 of the root with info "doorstep/1\0key id", 4 bytes
+    assert key_id(bytes(32)) != key_id(ROOT)
+    assert key_id(ROOT) not in ROOT.hex()
+
+
+def test_a_key_that_is_not_the_registered_one_is_refused(tmp_path: Path) -> None:
+    create_missing_keys(tmp_path, ("storage",))
+    (tmp_path / "storage.key").write_text("ab" * 32)
+    with pytest.raises(KeyUnavailableError, match="Restore that one"):
+        FileKeys(tmp_path).root("storage")
+
+
+def test_a_retired_key_is_gone_and_is_never_current_again(tmp_path: Path) -> None:
+    create_missing_keys(tmp_path, ("storage",))
+    keys = FileKeys(tmp_path)
+    with pytest.raises(KeyRotationError, match="current"):
+        destroy_version(keys, "storage", 1)
+    prepare_version(keys, "storage", 2)
+    make_current(keys, "storage", 2)
+    destroy_version(keys, "storage", 1)
+    assert not (tmp_path / "storage.key").exists()
+    assert keys.usable("storage") == (2,)
+    with pytest.raises(KeyUnavailableError, match="retired"):
+        keys.root("storage", 1)
+
+
+@pytest.mark.parametrize("text", ["{", '{"format": 9, "roots": {}}', '{"format": 1}', "[]"])
+def test_a_damaged_register_stops_the_zone(tmp_path: Path, text: str) -> None:
+    create_missing_keys(tmp_path, ("storage",))
+    (tmp_path / "keys.json").write_text(text)
+    with pytest.raises(KeyUnavailableError, match=r"keys\.json"):
+        FileKeys(tmp_path).root("storage")
