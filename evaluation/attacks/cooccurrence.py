@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.attacks.filters import scrambled
 from evaluation.attacks.result import AttackResult
 
 ROUNDS = 4
@@ -61,23 +62,15 @@ def _colours(columns: Sequence[Codes]) -> Colours:
     colour = np.zeros(len(columns[0]), dtype=np.uint64)
     for _ in range(ROUNDS):
         parts = [
-            _mixed(_token_colours(codes, colour) + np.uint64(place)) for place, codes in enumerate(columns)
+            scrambled(_token_colours(codes, colour) + np.uint64(place)) for place, codes in enumerate(columns)
         ]
-        colour = _mixed(colour + np.add.reduce(parts))
+        colour = scrambled(colour + np.add.reduce(parts))
     return colour
 
 
 def _token_colours(codes: Codes, colour: Colours) -> Colours:
     """Every record's token's colour: the sum over the records that have it, hence the same in any order."""
     sums = np.zeros(int(codes.max(initial=-1)) + 2, dtype=np.uint64)
-    np.add.at(sums, codes, _mixed(colour))
+    np.add.at(sums, codes, scrambled(colour))
     sums[-1] = 0
     return sums[codes]
-
-
-def _mixed(words: Colours) -> Colours:
-    """A fixed scrambling of 64-bit words (the finaliser of SplitMix64, Steele et al. 2014)."""
-    words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.attacks.filters import single_bits
 from evaluation.attacks.result import AttackResult
 
 CHANCE_LIMIT = 0.001
@@ -57,4 +58,4 @@ def look_up(
 
 
 def _signs(filters: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
-    return np.unpackbits(np.ascontiguousarray(filters).view(np.uint8), axis=1).astype(np.float32) * 2 - 1
+    return single_bits(filters).astype(np.float32) * 2 - 1

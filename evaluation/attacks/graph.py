@@ -27,10 +27,11 @@ import scipy.sparse as sp
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import norm, rankdata
 
+from evaluation.attacks.filters import Filters, distinct_filters, single_bits
 from evaluation.attacks.result import GRAPH_LIMIT, AttackResult
 
-LANDMARKS = 1_500
-MOST_ROUNDS = 12
+LANDMARKS = 1_000
+MOST_ROUNDS = 8
 SETTLED_SHARE = 0.002
 """The matching has settled when fewer nodes than this changed their partner in a round."""
 
@@ -45,7 +46,6 @@ LARGEST_ASSIGNMENT = 3_000
 """Nodes left over that are assigned by minimum weight; more than these take their nearest."""
 
 Matrix = npt.NDArray[np.float32]
-Filters = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def match_graphs(
     overlap: float = 1.0,
     seed: int,
     own_filters: Filters | None = None,
+    known_pairs: int = 0,
     target: str = "name filter",
     limit: float | None = GRAPH_LIMIT,
     control: bool = False,
@@ -73,16 +74,15 @@ def match_graphs(
     With an `overlap` below 1 the records are split: the attacker's list is as long as the attacked records, and this
     share of both are the same people; the rate is then of the attacked records whose name is on the list.
     `own_filters` are filters that the attacker made of the same names under a key of their own, knowing the
-    parameters: they tell how similarity of names turns into similarity of filters.
+    parameters: they tell how similarity of names turns into similarity of filters. With `known_pairs` the attacker
+    knows for certain which filters that many of the names have; these are not counted.
     """
     began = time.perf_counter()
     attacked, listed = _sides(len(names), overlap, np.random.default_rng(seed))
     every_name = np.asarray(names)
-    encodings, node_of_record, records = np.unique(
-        filters[attacked], axis=0, return_inverse=True, return_counts=True
-    )
+    first, node_of_record, records = distinct_filters(filters[attacked])
     known, known_records = np.unique(every_name[listed], return_counts=True)
-    bits = _bits(encodings)
+    bits = single_bits(filters[attacked[first]])
     distances, name_size = _name_distances(known)
     own = None if own_filters is None else _of_known(own_filters[listed], every_name[listed])
     name_distance = _best_distance(distances, own)
@@ -91,14 +91,16 @@ def match_graphs(
     encoded = Nodes(
         _denoised(_similarities(bits), curve, name_distance, bits.shape[1]), bits.sum(axis=1), records
     )
-    partner = _matching(encoded, plain, seed)
-    guessed = known[partner[node_of_record.ravel()]]
     truth = every_name[attacked]
+    anchors = _anchors(node_of_record, truth, known, known_pairs)
+    partner = _matching(encoded, plain, anchors, seed)
+    counted = np.isin(truth, known) & ~np.isin(node_of_record, anchors[0])
+    guessed = known[partner[node_of_record]]
     return AttackResult(
         attack="graph matching",
         target=target,
-        records=int(np.isin(truth, known).sum()),
-        recovered=int((guessed == truth).sum()),
+        records=int(counted.sum()),
+        recovered=int((guessed == truth)[counted].sum()),
         limit=limit,
         control=control,
         seconds=time.perf_counter() - began,
@@ -116,14 +118,21 @@ def _sides(count: int, overlap: float, generator: np.random.Generator) -> tuple[
     return shuffled[:size], generator.permutation(listed)
 
 
+def _anchors(
+    node_of_record: npt.NDArray, truth: npt.NDArray, known: npt.NDArray, wanted: int
+) -> tuple[npt.NDArray, npt.NDArray]:
+    """Filters and names (as nodes) that the attacker knows to belong together: those of the first records."""
+    place = np.minimum(np.searchsorted(known, truth), len(known) - 1)
+    listed = np.flatnonzero(known[place] == truth)
+    nodes, first = np.unique(node_of_record[listed], return_index=True)
+    chosen = np.argsort(first)[:wanted]
+    return nodes[chosen], place[listed[first[chosen]]]
+
+
 def _of_known(filters: Filters, names: npt.NDArray) -> Filters:
     """One filter for each distinct name, in the order of the names."""
     _, place = np.unique(names, return_index=True)
     return filters[place]
-
-
-def _bits(filters: Filters) -> npt.NDArray[np.uint8]:
-    return np.unpackbits(np.ascontiguousarray(filters).view(np.uint8), axis=1)
 
 
 def _similarities(bits: npt.NDArray[np.uint8]) -> Matrix:
@@ -164,7 +173,7 @@ def _best_distance(
     """The measure that the attacker's own filters follow most closely; without any, bigrams not shared."""
     if own_filters is None:
         return distances["difference"]
-    bits = _bits(own_filters[:OWN_SAMPLE])
+    bits = single_bits(own_filters[:OWN_SAMPLE])
     similarities = _similarities(bits)
     other = ~np.eye(len(bits), dtype=bool)
 
@@ -192,7 +201,7 @@ def _similarity_curve(
     first, second = _random_pairs(len(name_distance), generator)
     distances = name_distance[first, second]
     if own_filters is not None:
-        own = _bits(own_filters)
+        own = single_bits(own_filters)
         near = np.nonzero(name_distance[:2_000, :2_000] <= np.quantile(distances, NEAR_SHARE))
         first, second = np.append(first[:200_000], near[0]), np.append(second[:200_000], near[1])
         distances = name_distance[first, second]
@@ -247,18 +256,28 @@ def _denoised(similarities: Matrix, curve: Matrix, name_distance: npt.NDArray[np
     return expected[places]
 
 
-def _matching(encoded: Nodes, plain: Nodes, seed: int) -> npt.NDArray[np.int64]:
+def _matching(
+    encoded: Nodes, plain: Nodes, anchors: tuple[npt.NDArray, npt.NDArray], seed: int
+) -> npt.NDArray[np.int64]:
     """Return, for every encoded node, the plain node that it is taken for."""
     generator = np.random.default_rng(seed)
     scores = _closeness(_described(encoded), _described(plain))
-    partner = scores.argmax(axis=1)
+    partner = _anchored(scores.argmax(axis=1), anchors)
+    if len(anchors[0]):
+        scores = _landmark_scores(encoded.similarity, plain.similarity, *anchors)
+        partner = _anchored(scores.argmax(axis=1), anchors)
     for _ in range(MOST_ROUNDS):
-        landmarks = _landmarks(scores, partner, generator)
+        landmarks = np.union1d(_landmarks(scores, partner, generator), anchors[0])
         scores = _landmark_scores(encoded.similarity, plain.similarity, landmarks, partner[landmarks])
-        before, partner = partner, scores.argmax(axis=1)
+        before, partner = partner, _anchored(scores.argmax(axis=1), anchors)
         if (before != partner).mean() < SETTLED_SHARE:
             break
     return _one_to_one(scores, partner)
+
+
+def _anchored(partner: npt.NDArray, anchors: tuple[npt.NDArray, npt.NDArray]) -> npt.NDArray:
+    partner[anchors[0]] = anchors[1]
+    return partner
 
 
 def _described(nodes: Nodes) -> Matrix:

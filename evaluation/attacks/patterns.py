@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.attacks.filters import distinct_filters, single_bits
 from evaluation.attacks.result import GRAPH_LIMIT, AttackResult
 
 MOST_NODES = 3_000
@@ -39,16 +40,16 @@ def mine_patterns(
     the `MOST_NODES` commonest are not attacked, and their records not counted.
     """
     began = time.perf_counter()
-    encodings, node, counts = np.unique(filters, axis=0, return_inverse=True, return_counts=True)
+    first, node, counts = distinct_filters(filters)
     known, known_counts = np.unique(np.asarray(reference_names), return_counts=True)
     attacked = np.argsort(-counts, kind="stable")[:MOST_NODES]
     listed = np.argsort(-known_counts, kind="stable")[:MOST_NODES]
-    bits = np.unpackbits(np.ascontiguousarray(encodings[attacked]).view(np.uint8), axis=1).astype(np.float32)
+    bits = single_bits(filters[first[attacked]]).astype(np.float32)
     guesses = _read(bits, _bigram_marks(known[listed].tolist()))
-    name_of_node = np.full(len(encodings), "", dtype=known.dtype)
+    name_of_node = np.full(len(first), "", dtype=known.dtype)
     name_of_node[attacked] = known[listed][guesses]
-    tried = np.isin(node.ravel(), attacked)
-    guessed = name_of_node[node.ravel()]
+    tried = np.isin(node, attacked)
+    guessed = name_of_node[node]
     return AttackResult(
         attack="pattern mining",
         target=target,

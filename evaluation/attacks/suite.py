@@ -21,6 +21,7 @@ from evaluation.attacks.audiences import join_ids
 from evaluation.attacks.cooccurrence import refine_colours
 from evaluation.attacks.dictionary import look_up
 from evaluation.attacks.differences import find_rectangles
+from evaluation.attacks.filters import distinct_filters
 from evaluation.attacks.frequency import rank_match, value_counts
 from evaluation.attacks.graph import match_graphs
 from evaluation.attacks.patterns import mine_patterns
@@ -187,22 +188,21 @@ def graph_attacks(targets: Targets) -> Iterator[AttackResult]:
                 limit=promised,
                 control=plain and promised is not None,
             )
-    yield find_rectangles(
-        name_filters(names, targets.council),
-        names.forenames,
-        names.surnames,
-        seed=targets.seed,
-        target="our name filter",
-    )
-    yield find_rectangles(
-        name_filters(names, targets.council, LINEAR_FILTER),
-        names.forenames,
-        names.surnames,
-        seed=targets.seed,
-        target="filter diffused by exclusive-or",
-        limit=FREQUENCY_CONTROL_LIMIT,
-        control=True,
-    )
+    crowd = targets.crowd
+    for recipe, target in (
+        (COUNTY_RECIPE, "our name filter"),
+        (LINEAR_FILTER, "filter diffused by exclusive-or"),
+    ):
+        linear = recipe is LINEAR_FILTER
+        yield find_rectangles(
+            name_filters(crowd, targets.council, recipe),
+            crowd.forenames,
+            crowd.surnames,
+            seed=targets.seed,
+            target=target,
+            limit=FREQUENCY_CONTROL_LIMIT if linear else GRAPH_LIMIT,
+            control=linear,
+        )
 
 
 def pattern_attacks(targets: Targets) -> Iterator[AttackResult]:
@@ -356,5 +356,4 @@ def _words(link_keys: pa.Table) -> npt.NDArray[np.uint64]:
 
 
 def _filter_codes(link_keys: pa.Table) -> npt.NDArray[np.int64]:
-    words = _words(link_keys)
-    return np.unique(words, axis=0, return_inverse=True)[1].ravel()
+    return distinct_filters(_words(link_keys))[1]
