@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -79,12 +80,18 @@ def read_notes(rows: pa.Table) -> Iterator[list[Found]]:
         for given, family in zip(rows["given_name"].to_pylist(), rows["family_name"].to_pylist(), strict=True)
     ]
     initials = rows["author_initials"].to_pylist()
-    reader = NoteReader()
+    reader = _shared_reader()
     for place, text in enumerate(texts):
         if place and place % NOTES_PER_READER == 0:
             reader = NoteReader()
         doc = reader.read(text, days[place].year, subjects[place], initials[place])
         yield found_in(doc, text, days[place])
+
+
+@cache
+def _shared_reader() -> NoteReader:
+    """One reader for all small batches of a process: making one takes half a second."""
+    return NoteReader()
 
 
 def found_in(doc: Doc, text: str, written: date) -> list[Found]:

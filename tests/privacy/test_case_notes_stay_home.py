@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from two_zones import TwoZones, make_two_zones
@@ -99,6 +100,42 @@ def test_the_council_reads_the_notes_before_it_seals_them(crossed: Crossed) -> N
     assert crossed.held_before_sealing == len(crossed.texts) > 100
     assert len(crossed.sentences) > 200
     assert len(crossed.words) > 300
+
+
+def test_the_concepts_that_leave_hold_nothing_but_codes_dates_numbers_and_references(
+    crossed: Crossed,
+) -> None:
+    zones = crossed.zones
+    sender = read_public_key(zones.home, "council")
+    codes = {column.name: set(column.codes) for column in crossed.contract.table("concepts").columns}
+    rows = 0
+    for path in zones.packages(FEED):
+        opened = open_sealed(path.read_bytes(), zones.analytics.keys, sender)
+        concepts, notes = opened.part("payload", "concepts"), opened.part("payload", "notes")
+        assert concepts is not None
+        assert notes is not None
+        assert set(concepts["record_ref"].to_pylist()) <= set(notes["record_ref"].to_pylist())
+        assert set(concepts["note_reference"].to_pylist()) <= set(notes["note_reference"].to_pylist())
+        for column in concepts.schema:
+            if codes.get(column.name):
+                assert set(concepts[column.name].to_pylist()) <= codes[column.name]
+            elif pa.types.is_string(column.type):
+                assert column.name in {"record_ref", "note_reference"}
+            else:
+                assert pa.types.is_date(column.type) or pa.types.is_primitive(column.type)
+        rows += concepts.num_rows
+    assert rows > len(crossed.texts)
+
+
+def test_the_concepts_of_a_note_are_in_the_warehouse_beside_it(crossed: Crossed) -> None:
+    with crossed.zones.analytics.warehouse() as warehouse:
+        (stray,) = warehouse.execute(
+            "select count(*) from records.case_notes__concepts anti join records.case_notes__notes "
+            "using (record_ref, delivery_id)"
+        ).fetchall()[0]
+        (held,) = warehouse.execute("select count(*) from records.case_notes__concepts").fetchall()[0]
+    assert stray == 0
+    assert held > len(crossed.texts)
 
 
 def test_the_sealed_packages_hold_reference_date_type_and_team_and_no_word_of_a_note(
