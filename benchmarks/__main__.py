@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import county, link_keys, load, notes, parsing, refresh
+from benchmarks import county, link_keys, load, notes, parsing, refresh, rotation
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "notes": notes.measure,
     "parsing": parsing.measure,
     "refresh": refresh.measure,
+    "rotation": rotation.measure,
 }
 
 
