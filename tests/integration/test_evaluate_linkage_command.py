@@ -22,7 +22,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, pseudonymised: float) -> tuple[int, 
         "clear_same_blocking": FIGURES,
         "pseudonymised": FIGURES | {"f1": pseudonymised},
     }
-    monkeypatch.setattr(linkage_datasets, "evaluate_dataset", lambda dataset: document)
+    monkeypatch.setattr(linkage_datasets, "evaluate_dataset", lambda _: document)
     result = CliRunner().invoke(app, ["evaluate", "linkage", "--dataset", "febrl3", "--json"])
     return result.exit_code, json.loads(result.stdout)
 
