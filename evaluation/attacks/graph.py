@@ -59,7 +59,7 @@ class Nodes:
 
 def match_graphs(
     filters: Filters,
-    names: Sequence[str],
+    names: Sequence[str] | npt.NDArray,
     *,
     overlap: float = 1.0,
     seed: int,
