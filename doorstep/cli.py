@@ -29,6 +29,7 @@ from doorstep import (
 )
 from doorstep.console import EXPECTED_ERRORS, errors
 from doorstep.extras import told_missing, what_to_install
+from stores.failures import kind_and_place
 
 app = typer.Typer(
     name="doorstep",
@@ -71,6 +72,13 @@ def main() -> None:
         if os.environ.get("DOORSTEP_TRACEBACK"):
             raise
         errors.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("DOORSTEP_TRACEBACK"):
+            raise
+        # The text of an unforeseen error may hold a value of a row, and logs are read by others.
+        told = f"A fault of the program: {kind_and_place(error)}. With DOORSTEP_TRACEBACK=1 it says more."
+        errors.print(told, markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

@@ -11,6 +11,7 @@ from bridge.pseudonymise import pseudonymise_deliveries
 from bridge.run import load_feed, match_feed
 from governance.contracts import FeedContract
 from orchestration.bridge.council import Council
+from orchestration.bridge.failures import values_kept_back
 from orchestration.bridge.partitions import deliveries_of
 from orchestration.metadata import metadata_of, picture
 from orchestration.names import (
@@ -114,7 +115,8 @@ def _loaded(contract: FeedContract) -> dg.AssetsDefinition:
         ],
     )
     def loaded(context: dg.AssetExecutionContext, council: Council) -> dg.MaterializeResult:
-        done = load_feed(council.zone(), contract.feed, list(context.partition_keys))
+        with values_kept_back(contract.feed, "loading"):
+            done = load_feed(council.zone(), contract.feed, list(context.partition_keys))
         plots = {"feed_health": picture("Trends over deliveries", done.plot)} if done.plot else {}
         return dg.MaterializeResult(
             metadata={**metadata_of(done.report), **plots, "page": dg.MetadataValue.path(done.page)},
@@ -187,7 +189,9 @@ def _addressed(contract: FeedContract) -> dg.AssetsDefinition:
         ),
     )
     def addressed(council: Council) -> dg.MaterializeResult:
-        return dg.MaterializeResult(metadata=metadata_of(match_feed(council.zone(), contract.feed)))
+        with values_kept_back(contract.feed, "matching addresses"):
+            report = match_feed(council.zone(), contract.feed)
+        return dg.MaterializeResult(metadata=metadata_of(report))
 
     return addressed
 
@@ -214,9 +218,10 @@ def _pseudonymised(contract: FeedContract) -> dg.AssetsDefinition:
     def pseudonymised(
         context: dg.AssetExecutionContext, council: Council, night: Night
     ) -> dg.MaterializeResult:
-        report = pseudonymise_deliveries(
-            council.zone(), contract.feed, list(context.partition_keys), night.day()
-        )
+        with values_kept_back(contract.feed, "pseudonymising"):
+            report = pseudonymise_deliveries(
+                council.zone(), contract.feed, list(context.partition_keys), night.day()
+            )
         return dg.MaterializeResult(metadata=metadata_of(report))
 
     return pseudonymised
