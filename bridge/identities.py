@@ -6,12 +6,13 @@ rebuild gives the same one, and without the key it is indistinguishable from a r
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bridge.link_keys_columns import keyed_digests
 from governance.contracts import Column, Identifier, Table
 from stores.keys import KeyProvider, derive_key
 
@@ -58,15 +59,16 @@ def record_references(table: Table, rows: pa.Table, keys: KeyProvider, agreement
     """Return the `record_ref` of every row of `rows` (a checked table of contract table `table`)."""
     key = derive_key(keys.root("pseudonym"), "record_ref", agreement)
     scope = _prefixed(table.feed) + _prefixed(table.name)
-    parts = [[_prefixed(value) for value in _texts(rows[column.name])] for column in table.key]
-    return _references(key, [scope + b"".join(values) for values in zip(*parts, strict=True)])
+    parts = [_prefixed_texts(rows[column.name]) for column in table.key]
+    messages = pc.binary_join_element_wise(pa.scalar(scope, pa.binary()), *parts, pa.scalar(b"", pa.binary()))
+    return _references(key, messages)
 
 
 def property_references(uprns: pa.Array | pa.ChunkedArray, keys: KeyProvider, agreement: str) -> pa.Array:
     """Return the `property_ref` of every UPRN; null stays null. Leading zeros do not matter."""
     key = derive_key(keys.root("pseudonym"), "property_ref", agreement)
     distinct = _whole(uprns).cast(pa.string()).dictionary_encode()
-    references = _references(key, [_prefixed(value.lstrip("0")) for value in distinct.dictionary.to_pylist()])
+    references = _references(key, _prefixed_texts(pc.utf8_ltrim(distinct.dictionary, "0")))
     return references.take(distinct.indices)
 
 
@@ -115,13 +117,24 @@ def _empty_to_null(texts: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(texts, ""), None, texts)
 
 
-def _references(key: bytes, messages: Sequence[bytes]) -> pa.Array:
-    digests = [hmac.digest(key, message, "sha256").hex()[:REFERENCE_HEX_DIGITS] for message in messages]
-    return pa.array(digests, pa.string())
+def _references(key: bytes, messages: pa.Array) -> pa.Array:
+    """Return the first 128 bits of each message's HMAC-SHA256, in hexadecimal."""
+    digests = keyed_digests(key, messages.to_pylist())
+    kept = b"".join([digest[: REFERENCE_HEX_DIGITS // 2] for digest in digests])
+    written = np.frombuffer(kept.hex().encode(), dtype=np.uint8)
+    offsets = np.arange(0, len(written) + 1, REFERENCE_HEX_DIGITS, dtype=np.int32)
+    return pa.Array.from_buffers(
+        pa.string(), len(messages), [None, pa.py_buffer(offsets), pa.py_buffer(written)]
+    )
 
 
-def _texts(column: pa.ChunkedArray) -> list[str | None]:
-    return _whole(column).cast(pa.string()).to_pylist()
+def _prefixed_texts(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return every value as `_prefixed` writes it."""
+    texts = _whole(column).cast(pa.string()).cast(pa.binary())
+    lengths = pc.fill_null(pc.binary_length(texts), 0).to_numpy().astype(">u4")
+    prefixes = pa.Array.from_buffers(pa.binary(PREFIX_BYTES), len(texts), [None, pa.py_buffer(lengths)])
+    joined = pc.binary_join_element_wise(prefixes.cast(pa.binary()), texts, pa.scalar(b"", pa.binary()))
+    return pc.fill_null(joined, NO_VALUE)
 
 
 def _prefixed(value: str | None) -> bytes:

@@ -37,7 +37,7 @@ from exchange.transport import OUTBOX, Exchange
 from governance.agreements import require_agreement
 from governance.contracts import Column, FeedContract, Identifier, Leaves, Table
 from stores.encrypted import attached, storage_key
-from stores.keys import derive_key
+from stores.keys import derive_key, key_id
 
 SIV_KEY_BYTES = 64
 
@@ -310,6 +310,7 @@ def _write_package(
         agreement=agreement,
         contract_version=contract.version,
         epoch=epoch,
+        key_ids={root: key_id(zone.keys.root(root)) for root in ("linkage", "pseudonym")},
     )
     parts: list[Part] = []
     for table in tables:
