@@ -11,7 +11,6 @@ EXTRAS = {
         "lxml",
         "anyascii",
         "spacy",
-        "negspacy",
         "jinja2",
     ),
     "analytics": (
