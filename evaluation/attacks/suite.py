@@ -35,6 +35,7 @@ from evaluation.attacks.residents import (
 )
 from evaluation.attacks.result import (
     CONTROL_LIMIT,
+    EXACT_FULL_NAME_LIMIT,
     FIELD_LIMIT,
     FREQUENCY_CONTROL_LIMIT,
     FULL_NAME_LIMIT,
@@ -139,18 +140,19 @@ def frequency_attacks(targets: Targets) -> Iterator[AttackResult]:
     generator = np.random.default_rng(targets.seed)
     half = np.sort(generator.permutation(targets.identities.num_rows)[: targets.identities.num_rows // 2])
     everybody = np.arange(targets.identities.num_rows)
-    listed = {"all residents": everybody, "a random half of the residents": half}
-    for knowledge, known in listed.items():
+    listed = {
+        "all residents, exactly": (everybody, EXACT_FULL_NAME_LIMIT),
+        "a random half of the residents": (half, FULL_NAME_LIMIT),
+    }
+    for knowledge, (known, name_limit) in listed.items():
         for column in TOKEN_COLUMNS:
             ours, labels = (_codes(table[column]) for table in (targets.link_keys, targets.labels))
-            limit = FULL_NAME_LIMIT if column in NAME_TOKENS else FIELD_LIMIT
+            limit = name_limit if column in NAME_TOKENS else FIELD_LIMIT
             if (ours >= 0).sum() >= FEWEST_TOKENS:
                 yield _rank_matched(ours, labels, known, column, limit, knowledge, targets.seed)
         filters = _filter_codes(targets.link_keys)
         names = np.unique(standard_names(targets.identities).full, return_inverse=True)[1]
-        yield _rank_matched(
-            filters, names, known, "whole name filter", FULL_NAME_LIMIT, knowledge, targets.seed
-        )
+        yield _rank_matched(filters, names, known, "whole name filter", name_limit, knowledge, targets.seed)
     for field in ("forename", "surname"):
         ours, labels = (
             _codes(encode_tokens([targets.identities[field]], field, keys, FIRST_EPOCH))
