@@ -1,7 +1,8 @@
 """Link keys: each identity as a keyed name filter and keyed tokens, unreadable without the key.
 
-The recipe was measured: one sparse, diffused filter of the name's bigrams carries similarity; tokens carry
-equality; no token stands for a forename or a surname alone, since name frequencies would tell which it is.
+The recipe was measured (ADR 0011, ADR 0012): one filter of the name's bigrams carries similarity; tokens carry
+equality. No token stands for a forename, a surname, a postcode, a date of birth or a part of one alone, since
+frequencies would tell which it is.
 
 A field's distinct values are hashed once each (HMAC-SHA256, a key per field). A token is the fixed-length
 CBC-MAC (AES-256, a key per token) of the digests of its fields: a pseudorandom function as well, over whole

@@ -1,11 +1,12 @@
-"""Name filters: a name's bigrams in a keyed bit field, so that similar names differ in few bits.
+"""Name filters: a name's bigrams as keyed bits, so that similar names differ in few bits and others in about half.
 
-A bigram sets `hashes` bits of a sparse filter. Each stored bit is then the exclusive-or of `diffusion` sparse bits
-chosen by the key: similar names stay near each other, and no stored bit stands for a bigram any more.
+The county's filters are keyed min-hashes (`FilterRecipe.minima`): of each keyed order of all bigrams, the smallest
+among a name's gives a bit, and a stored bit is the exclusive-or of several. Only near names are nearer than strangers,
+and what two filters differ in says nothing about a third (ADR 0012).
 
-One code path makes the county's filters and the ones they are measured against (`FilterRecipe`). Diffusing is linear:
-the filter of a full name is the exclusive-or of the forename's, the surname's, and that of the sparse bits they share.
-So forenames and surnames are diffused once each, and full names cost two rows of words.
+The same code path makes the filters they are measured against: bits set by each bigram, plain or diffused (each stored
+bit the exclusive-or of several, chosen by the key). Diffusing is linear, so forenames and surnames are diffused once
+each and full names cost an exclusive-or. That is what makes them weak, too.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ NAMES_AT_ONCE = 2_048
 PAIRS_AT_ONCE = 16_384
 """Names, and full names, worked on in one go: few enough to stay in the processor's cache."""
 
-MINIMA_AT_ONCE = 128
+MINIMA_AT_ONCE = 64
 """Names whose min-hashes (6 KiB each with three minima) are worked on in one go."""
 
 AES_BLOCK_BYTES = 16
@@ -69,7 +70,7 @@ class FilterRecipe:
 
 
 COUNTY_RECIPE = FilterRecipe(minima=3)
-"""One name filter per record: 1,024 bits, k = 3, t = 10 (ADR 0012 holds the frontier it was chosen from)."""
+"""One name filter per record: 1,024 bits, each of three min-hashes (ADR 0012 holds the frontier it was chosen from)."""
 
 
 def encode_filters(
@@ -129,39 +130,62 @@ def _min_hashed(
     is kept, and a stored bit is the exclusive-or of `minima` of these. Two names with a share J of their bigrams in
     common differ in (1 - J ^ minima) / 2 of the bits (Broder 1997; one bit of each minimum: Li and König 2010).
     """
-    count = recipe.bits * recipe.minima
-    first, second = (
-        _smallest_numbers(field.values, key_of(name), count)
-        for name, field in (("forename", forename), ("surname", surname))
-    )
     filters = np.empty((len(forenames), recipe.words), dtype=np.uint64)
-    for start in range(0, len(forenames), MINIMA_AT_ONCE):
-        chunk = slice(start, start + MINIMA_AT_ONCE)
-        numbers = np.minimum(first[forenames[chunk]], second[surnames[chunk]])
-        kept = np.bitwise_xor.reduce(numbers.reshape(len(numbers), recipe.minima, recipe.bits), axis=1)
-        filters[chunk] = np.packbits((kept & 1).astype(np.bool_), axis=1).view(">u8")
+    # All names of the field with fewer, and the other's by blocks: memory does not grow with the names.
+    sides = [(forename.values, "forename", forenames), (surname.values, "surname", surnames)]
+    (few, few_name, few_codes), (many, many_name, many_codes) = sorted(sides, key=lambda side: len(side[0]))
+    whole = _MinHashes(few, key_of(few_name), recipe).smallest(0, len(few) + 1)
+    hashes = _MinHashes(many, key_of(many_name), recipe)
+    blocks = np.where(many_codes < 0, len(many), many_codes)
+    order = np.argsort(blocks, kind="stable")
+    starts = range(0, len(many) + 1, NAMES_AT_ONCE)
+    offsets = np.searchsorted(blocks[order], [*starts, len(many) + 1])
+    for start, first, last in zip(starts, offsets[:-1], offsets[1:], strict=True):
+        block = hashes.smallest(start, min(start + NAMES_AT_ONCE, len(many) + 1))
+        for at in range(first, last, MINIMA_AT_ONCE):
+            rows = order[at : min(at + MINIMA_AT_ONCE, last)]
+            numbers = block.take(blocks[rows] - start, axis=0)
+            np.minimum(numbers, whole[few_codes[rows]], out=numbers)
+            kept = numbers[:, : recipe.bits]
+            for part in range(1, recipe.minima):
+                kept ^= numbers[:, part * recipe.bits : (part + 1) * recipe.bits]
+            filters[rows] = np.packbits((kept & 1).astype(np.uint8), axis=1).view(">u8")
     filters[(forenames < 0) & (surnames < 0)] = 0
     return filters
 
 
-def _smallest_numbers(values: pa.Array, key: bytes, count: int) -> npt.NDArray[np.uint16]:
-    """Return the smallest of the `count` keyed 16-bit numbers of every value's bigrams; the largest number for "no
-    name", the last row.
-    """
-    rows, bigram, found = _bigrams(values)
-    numbers = np.empty((len(found), count), dtype=np.uint16)
-    seeds = keyed_digests(key, length_prefixed(number.to_bytes(2, "big") for number in found))
-    for place, seed in enumerate(seeds):
-        # A keystream under a key of this bigram's own: numbers that only the key's holder can make.
-        stream = Cipher(algorithms.AES(seed), modes.CTR(bytes(AES_BLOCK_BYTES))).encryptor()
-        numbers[place] = np.frombuffer(stream.update(bytes(2 * count)), dtype="<u2")
-    smallest = np.full((len(values) + 1, count), LARGEST_NUMBER, dtype=np.uint16)
-    offsets = np.searchsorted(rows, np.arange(len(values) + 1))
-    for start in range(0, len(values), MINIMA_AT_ONCE):
-        end = min(start + MINIMA_AT_ONCE, len(values))
-        chosen = numbers[bigram[offsets[start] : offsets[end]]]
-        smallest[start:end] = np.minimum.reduceat(chosen, offsets[start:end] - offsets[start], axis=0)
-    return smallest
+class _MinHashes:
+    """The smallest of the keyed 16-bit numbers of each value's bigrams, in every one of a recipe's orders."""
+
+    def __init__(self, values: pa.Array, key: bytes, recipe: FilterRecipe) -> None:
+        self.count = recipe.bits * recipe.minima
+        rows, self.bigram, found = _bigrams(values)
+        self.offsets = np.searchsorted(rows, np.arange(len(values) + 1))
+        self.numbers = np.empty((len(found), self.count), dtype=np.uint16)
+        seeds = keyed_digests(key, length_prefixed(number.to_bytes(2, "big") for number in found))
+        for place, seed in enumerate(seeds):
+            # A keystream under a key of this bigram's own: numbers that only the key's holder can make.
+            stream = Cipher(algorithms.AES(seed), modes.CTR(bytes(AES_BLOCK_BYTES))).encryptor()
+            self.numbers[place] = np.frombuffer(stream.update(bytes(2 * self.count)), dtype="<u2")
+
+    def smallest(self, start: int, end: int) -> npt.NDArray[np.uint16]:
+        """Return the numbers of values `start` to `end`, values × orders; "no name" comes after the last value and has
+        the largest numbers.
+        """
+        smallest = np.full((end - start, self.count), LARGEST_NUMBER, dtype=np.uint16)
+        begins = self.offsets[start : min(end, len(self.offsets) - 1)]
+        lengths = self.offsets[start + 1 : start + 1 + len(begins)] - begins
+        longest_first = np.argsort(-lengths, kind="stable")
+        begins, lengths = begins[longest_first], lengths[longest_first]
+        for at in range(0, len(begins), MINIMA_AT_ONCE):
+            chunk = slice(at, at + MINIMA_AT_ONCE)
+            numbers = self.numbers.take(self.bigram[begins[chunk]], axis=0)
+            for place in range(1, int(lengths[at])):
+                held = int(np.count_nonzero(lengths[chunk] > place))
+                more = self.numbers.take(self.bigram[begins[at : at + held] + place], axis=0)
+                np.minimum(numbers[:held], more, out=numbers[:held])
+            smallest[longest_first[chunk]] = numbers
+        return smallest
 
 
 def _sparse_filters(values: pa.Array, key: bytes, bits: int, hashes: int) -> Words:
