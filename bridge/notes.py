@@ -97,7 +97,8 @@ def _shared_reader() -> NoteReader:
 def found_in(doc: Doc, text: str, written: date) -> list[Found]:
     """Return the concepts of a read note in the order of the text, each with its date."""
     mentions: list[Mention] = sorted(
-        doc.user_data[MENTIONS], key=lambda mention: (mention.start, mention.end, mention.concept)
+        doc.user_data[MENTIONS],
+        key=lambda mention: (mention.start, mention.end, mention.concept, mention.polarity),
     )
     if not mentions:
         return []

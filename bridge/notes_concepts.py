@@ -20,6 +20,9 @@ from spacy.tokens import Doc
 from bridge.notes_lexicon import DENIES, NAME_PART, Lexicon, Saying
 from bridge.notes_words import UsualForms
 
+UNWANTED_NEAR = 3
+"""Words within which a phrase of `not_with` changes what a saying means."""
+
 LONG_WORD = 6
 """Letters from which a capitalised word that is no known name may be a slip of another."""
 
@@ -80,11 +83,12 @@ class Mention:
 
 @dataclass(slots=True)
 class Cues:
-    """What the words of a note are to the rules: the sentence of each token, the places of cues by their set, and of
-    people's names that are not the subject's.
+    """What the words of a note are to the rules: what each is and where those are that are something, the sentence of
+    each, the places of cues by their set, and of people's names that are not the subject's.
     """
 
     flags: list[int]
+    marked: list[tuple[int, int]]
     sentence: list[int]
     places: dict[str, list[tuple[int, int]]]
     other_names: list[tuple[int, int]] = field(default_factory=list)
@@ -94,7 +98,7 @@ class Cues:
 class _Rule:
     concept: str
     kind: str
-    parts: tuple[str, ...]
+    parts: tuple[int, ...]
     ordered: tuple[bool, ...]
 
 
@@ -107,9 +111,9 @@ class ConceptFinder:
         self.vocab = nlp.vocab
         self.flags: dict[int, int] = {}
         self.matcher = PhraseMatcher(nlp.vocab, attr="NORM")
-        self.keys: dict[tuple[str, ...], str] = {}
-        self.phrase_rules: dict[str, list[_Rule]] = defaultdict(list)
-        self.rules: dict[str, dict[str, list[_Rule]]] = defaultdict(lambda: defaultdict(list))
+        self.keys: dict[tuple[str, ...], int] = {}
+        self.phrase_rules: dict[int, list[_Rule]] = defaultdict(list)
+        self.rules: dict[int, dict[int, list[_Rule]]] = defaultdict(lambda: defaultdict(list))
         self._nlp = nlp
         for saying in lexicon.sayings:
             self._add_rule(saying)
@@ -119,20 +123,20 @@ class ConceptFinder:
         self.not_in = {concept: self._key(phrases) for concept, phrases in lexicon.not_in.items() if phrases}
         self.context = {self._key(phrases): name for name, phrases in lexicon.context.items()}
         self.name_keys = [key for group, key in self.keys.items() if NAME_PART in group]
-        self.number: dict[int, str] = {self.strings[key]: key for key in self.keys.values()}
 
     def __call__(self, doc: Doc) -> Doc:
         flags = self.normalise(doc)
-        sentence = _sentences(flags)
-        places: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        for number, start, end in self.matcher(doc):
-            places[self.number[number]].append((start, end))
-        names = self._names(flags, sentence)
+        marked = [(place, flag) for place, flag in enumerate(flags) if flag]
+        sentence = _sentences(marked, len(flags))
+        places: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for key, start, end in self.matcher(doc):
+            places[key].append((start, end))
+        names = self._names(marked, sentence)
         if names:
             for key in self.name_keys:
                 places[key] = sorted(places[key] + names)
         own = doc.user_data.get(OWN_NAMES, frozenset())
-        cues = Cues(flags, sentence, {}, [place for place in names if not _is_own(doc, place, own)])
+        cues = Cues(flags, marked, sentence, {}, [place for place in names if not _is_own(doc, place, own)])
         for key in places.keys() & self.context.keys():
             cues.places[self.context[key]] = places[key]
         doc.user_data[CUES] = cues
@@ -170,17 +174,16 @@ class ConceptFinder:
         )
         return sum(bit for holds, bit in bits if holds)
 
-    def _key(self, phrases: tuple[str, ...]) -> str:
-        """Return the name of a set of phrases in the matcher; the same set is added once."""
+    def _key(self, phrases: tuple[str, ...]) -> int:
+        """Return the number of a set of phrases in the matcher; the same set is added once."""
         if phrases not in self.keys:
-            key = f"part {len(self.keys)}"
-            self.keys[phrases] = key
+            name = f"part {len(self.keys)}"
+            self.keys[phrases] = self.strings.add(name)
             docs = [self._nlp.make_doc(phrase) for phrase in phrases if phrase != NAME_PART]
             for doc in docs:
                 self.normalise(doc)
-            self.strings.add(key)
             if docs:
-                self.matcher.add(key, docs)
+                self.matcher.add(name, docs)
         return self.keys[phrases]
 
     def _add_rule(self, saying: Saying) -> None:
@@ -191,10 +194,10 @@ class ConceptFinder:
         else:
             self.rules[parts[0]][parts[1]].append(rule)
 
-    def _names(self, flags: list[int], sentence: list[int]) -> list[tuple[int, int]]:
+    def _names(self, marked: list[tuple[int, int]], sentence: list[int]) -> list[tuple[int, int]]:
         """Places of people's names: known ones, and capitalised words inside a sentence that no rule knows."""
         found: list[tuple[int, int]] = []
-        for place, flag in enumerate(flags):
+        for place, flag in marked:
             if not flag & (TITLE | KNOWN_NAME):
                 continue
             begins = place == 0 or sentence[place - 1] != sentence[place]
@@ -207,7 +210,7 @@ class ConceptFinder:
         return found
 
     def _mentions(
-        self, flags: list[int], sentence: list[int], places: dict[str, list[tuple[int, int]]]
+        self, flags: list[int], sentence: list[int], places: dict[int, list[tuple[int, int]]]
     ) -> list[Mention]:
         found: list[Mention] = []
         there = places.keys()
@@ -233,53 +236,78 @@ class ConceptFinder:
         return Mention(rule.concept, rule.kind, start, end, parts, sure)
 
     def _kept(
-        self, found: list[Mention], sentence: list[int], places: dict[str, list[tuple[int, int]]]
+        self, found: list[Mention], sentence: list[int], places: dict[int, list[tuple[int, int]]]
     ) -> list[Mention]:
         """Leave out what another phrase explains, and what stands inside a longer saying of another concept."""
-        kept = []
-        phrases = [mention for mention in found if len(mention.parts) == 1]
+        # One order whatever the order of the rules, and each saying once.
+        found.sort(key=_order)
+        once: dict[tuple[str, str, int, int], Mention] = {}
         for mention in found:
-            unwanted = places.get(self.not_with.get(mention.concept, ""), ())
-            if any(
-                sentence[start] == sentence[mention.start]
-                and start < mention.end + 3
-                and end > mention.start - 3
-                for start, end in unwanted
-            ):
-                continue
-            if any(
-                left <= start and right >= end and right - left > end - start
-                for left, right in places.get(self.not_in.get(mention.concept, ""), ())
-                for start, end in mention.parts
-            ):
-                continue
-            if any(
-                other.concept != mention.concept
-                and other.start <= mention.start
-                and other.end >= mention.end
-                and other.end - other.start > mention.end - mention.start
-                for other in phrases
-            ):
-                continue
-            kept.append(mention)
-        return sorted(kept, key=lambda mention: (mention.start, mention.end, mention.concept))
+            once.setdefault((mention.concept, mention.kind, mention.start, mention.end), mention)
+        phrases = [mention for mention in once.values() if len(mention.parts) == 1]
+        return [
+            mention
+            for mention in once.values()
+            if not _near_any(mention, places.get(self.not_with.get(mention.concept, 0), ()), sentence)
+            and not _in_any(mention, places.get(self.not_in.get(mention.concept, 0), ()))
+            and not _within_another(mention, phrases)
+        ]
+
+
+def _order(mention: Mention) -> tuple[int, int, str, str, tuple[tuple[int, int], ...]]:
+    return mention.start, mention.end, mention.concept, mention.kind, mention.parts
+
+
+def _near_any(mention: Mention, unwanted: Sequence[tuple[int, int]], sentence: list[int]) -> bool:
+    for start, end in unwanted:
+        if (
+            sentence[start] == sentence[mention.start]
+            and start < mention.end + UNWANTED_NEAR
+            and end > mention.start - UNWANTED_NEAR
+        ):
+            return True
+    return False
+
+
+def _in_any(mention: Mention, unwanted: Sequence[tuple[int, int]]) -> bool:
+    """True if a part of the mention stands inside a longer phrase that means something else."""
+    for left, right in unwanted:
+        for start, end in mention.parts:
+            if left <= start and right >= end and right - left > end - start:
+                return True
+    return False
+
+
+def _within_another(mention: Mention, phrases: Sequence[Mention]) -> bool:
+    start, end, concept = mention.start, mention.end, mention.concept
+    for other in phrases:
+        if (
+            other.start <= start
+            and other.end >= end
+            and other.concept != concept
+            and other.end - other.start > end - start
+        ):
+            return True
+    return False
 
 
 def _is_own(doc: Doc, place: tuple[int, int], own: frozenset[str]) -> bool:
     return any(token.lower_ in own for token in doc[place[0] : place[1]])
 
 
-def _sentences(flags: list[int]) -> list[int]:
+def _sentences(marked: list[tuple[int, int]], words: int) -> list[int]:
     """Return the number of each word's sentence."""
-    number, numbers = 0, []
-    for flag in flags:
-        numbers.append(number)
-        number += flag & ENDS_SENTENCE
-    return numbers
+    numbers: list[int] = []
+    number = 0
+    for place, flag in marked:
+        if flag & ENDS_SENTENCE:
+            numbers += [number] * (place + 1 - len(numbers))
+            number += 1
+    return numbers + [number] * (words - len(numbers))
 
 
 def _together(
-    rule: _Rule, places: dict[str, list[tuple[int, int]]], flags: list[int], sentence: list[int]
+    rule: _Rule, places: dict[int, list[tuple[int, int]]], flags: list[int], sentence: list[int]
 ) -> Iterator[tuple[tuple[int, int], ...]]:
     """Yield the places of a rule's parts wherever they stand near each other; each first part once."""
     for anchor in places[rule.parts[0]]:

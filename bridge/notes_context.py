@@ -100,16 +100,16 @@ class _Note:
     def __init__(self, doc: Doc, cues: Cues, mentions: list[Mention]) -> None:
         self.sentence, self.flags = cues.sentence, cues.flags
         # The comma before "who" parts nothing.
-        following = [*cues.flags[1:], 0]
+        flags, last = cues.flags, len(cues.flags) - 1
         self.commas = [
             place
-            for place, (flag, after) in enumerate(zip(cues.flags, following, strict=True))
-            if flag & COMMA and not after & RELATES
+            for place, flag in cues.marked
+            if flag & COMMA and not (place < last and flags[place + 1] & RELATES)
         ]
         self.places = dict(cues.places)
         self._keep_longest()
         self.names = cues.other_names
-        self.turns = [place for place, flag in enumerate(cues.flags) if flag & TURN]
+        self.turns = [place for place, flag in cues.marked if flag & TURN]
         self.in_mentions = {place for mention in mentions for part in mention.parts for place in range(*part)}
         # A denial that belongs to a saying ("no food") denies nothing else.
         self.in_sayings = {
@@ -122,7 +122,7 @@ class _Note:
         year: int | None = doc.user_data.get(NOTE_YEAR)
         self.years = [
             place
-            for place, flag in enumerate(cues.flags)
+            for place, flag in cues.marked
             if flag & YEAR and year is not None and int(doc[place].text) <= year - YEARS_BACK
         ]
 
@@ -165,27 +165,24 @@ class _Note:
 
     def before(self, mention: Mention, name: str, reach: int) -> bool:
         """True if a cue of the set stands before the mention, or inside it, in the same piece of the sentence."""
-        return any(
-            not self._in_parts(mention, start, end)
-            and (
-                self._inside(mention, start)
-                or (
-                    self._same(mention, start)
-                    and end <= mention.start
-                    and mention.start - end <= reach
-                    and not self._parted(end, mention.start)
-                )
+        for start, end in self.places.get(name, ()):
+            near = self._inside(mention, start) or (
+                end <= mention.start
+                and mention.start - end <= reach
+                and self._same(mention, start)
+                and not self._parted(end, mention.start)
             )
-            for start, end in self.places.get(name, ())
-        )
+            if near and not self._in_parts(mention, start, end):
+                return True
+        return False
 
     def behind(self, mention: Mention, name: str) -> Place | None:
         """Return a cue of the set that stands behind the mention, if nothing turns the sentence in between."""
         for start, end in self.places.get(name, ()):
             if (
-                self._same(mention, start)
-                and start >= mention.end
+                start >= mention.end
                 and start - mention.end <= REACH_AFTER
+                and self._same(mention, start)
                 and not self._turned(mention.end, start)
                 and not self._in_parts(mention, start, end)
                 and not any(place in self.in_mentions for place in range(mention.end, start))
@@ -222,6 +219,8 @@ class _Note:
         between, or at its beginning.
         """
         found = []
+        if not self.names and OTHERS not in self.places:
+            return []
         tells = [start for start, _ in self.places.get(REPORTS, ())]
         for start, end in self.places.get(OTHERS, ()):
             if self._takes_part(mention, start) or any(0 <= place - end <= 1 for place in tells):

@@ -17,6 +17,7 @@ from bridge.notes_words import UsualForms
 SIGNED_WITHIN = 14
 """Characters that may follow the initials of an officer who signs a note: a bracket, a date."""
 
+_SIX_DIGITS = re.compile(r"\d\d ?\d\d ?\d\d")
 _NINO = re.compile(r"\b[A-Za-z]{2} ?\d\d ?\d\d ?\d\d ?[A-Da-d]?\b")
 
 
@@ -51,7 +52,8 @@ class NoteReader:
         """Return the note with its mentions in `doc.user_data`. `year` is the note's own; `own_names` those of its
         subject, in small letters; `initials` the officer's.
         """
-        text = _NINO.sub(_hidden, text)
+        if _SIX_DIGITS.search(text):
+            text = _NINO.sub(_hidden, text)
         if initials:
             text = _without_signature(text, initials)
         doc = self.nlp.make_doc(text)
