@@ -29,9 +29,11 @@ TABLES = Path(__file__).with_name("cases.sql")
 OF_MONTH = "where use_case = ? and as_of_month = ?"
 
 CASES = """
-select cases.use_case, cases.as_of_month, cases.rank, cases.score, list(case_records.record_ref order by all)
+select
+    cases.use_case, cases.as_of_month, cases.rank, cases.score,
+    list(case_records.record_ref order by case_records.record_ref)
 from cases join case_records using (use_case, as_of_month, rank)
-group by all
+group by cases.use_case, cases.as_of_month, cases.rank, cases.score
 order by cases.as_of_month desc, cases.use_case, cases.rank
 """
 

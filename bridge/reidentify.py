@@ -36,7 +36,7 @@ REASONS = {
     "below_threshold": "The score is below the use case's threshold.",
     "not_for_this_role": "The officer's role may not open cases of this use case.",
     "purpose_not_allowed": "The use case does not name this purpose, or the role may not act for it.",
-    "not_held": "No vault holds this record.",
+    "not_held": "No vault holds this record: a vault may have been lost. Run `doorstep vault status`.",
     "erased": "The person was erased and cannot be brought back.",
     "feed_not_for_this_role": "The officer's role may not see records of this partner feed.",
     "unreadable": "The vault cannot read this identity. Run `doorstep vault verify`.",
