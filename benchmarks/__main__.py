@@ -10,17 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import county, link_keys, load, notes, parsing, refresh, rotation
+from benchmarks import county, delivery, link_keys, load, notes, parsing, refresh, rotation, sealing
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "county": county.measure,
+    "delivery": delivery.measure,
+    "frontier": frontier.measure,
     "link_keys": link_keys.measure,
     "load": load.measure,
     "notes": notes.measure,
     "parsing": parsing.measure,
     "refresh": refresh.measure,
+    "sealing": sealing.measure,
     "rotation": rotation.measure,
 }
 

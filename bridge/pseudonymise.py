@@ -99,7 +99,7 @@ def pseudonymise_deliveries(
     `KeyUnavailableError` if a key is missing; then nothing has left and nothing is written.
     """
     contract = zone.contracts[feed]
-    agreement = require_agreement(contract, night).agreement
+    agreement = require_agreement(contract, night, contract.path.parent.parent).agreement
     receiver = trusted_public_key(zone.home, "council", "analytics")
     for root in ("pseudonym", "linkage", "exchange"):
         zone.keys.root(root)
