@@ -20,6 +20,9 @@ FREQUENCY_CONTROL_LIMIT = 0.10
 """Rank matching cannot tell rare values of equal frequency apart, so even a bare surname token keeps its rare names:
 its control must come to ten times what our tokens may."""
 
+PATTERN_CONTROL_LIMIT = 0.5
+"""Share of all records: pattern mining attacks the commonest names only, and reads nearly all of those."""
+
 
 @dataclass(frozen=True)
 class AttackResult:

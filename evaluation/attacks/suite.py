@@ -40,6 +40,7 @@ from evaluation.attacks.result import (
     FREQUENCY_CONTROL_LIMIT,
     FULL_NAME_LIMIT,
     GRAPH_LIMIT,
+    PATTERN_CONTROL_LIMIT,
     AttackResult,
 )
 from exchange.link_key_schema import FILTER_COLUMNS, FIRST_EPOCH, TOKEN_COLUMNS
@@ -218,7 +219,7 @@ def pattern_attacks(targets: Targets) -> Iterator[AttackResult]:
         names.surnames.tolist(),
         names.surnames.tolist(),
         target="plain surname filter",
-        limit=CONTROL_LIMIT,
+        limit=PATTERN_CONTROL_LIMIT,
         control=True,
     )
 
