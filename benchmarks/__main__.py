@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import county, delivery, link_keys, load, notes, parsing, refresh, rotation, sealing
+from benchmarks import county, delivery, frontier, link_keys, load, notes, parsing, refresh, rotation, sealing
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bridge.link_keys import encode_link_keys, encode_tokens
+from bridge.link_keys import SHARED_TOKEN_KEYS, TOKEN_FIELDS, encode_link_keys, encode_tokens
 from bridge.link_keys_columns import keyed_digests
 from exchange.link_key_schema import FILTER_BITS, FILTER_COLUMNS, FIRST_EPOCH, LINK_KEY_SCHEMA, TOKEN_COLUMNS
 from stores.keys import FileKeys, KeyUnavailableError, key_id
@@ -317,3 +317,16 @@ def test_every_row_names_the_key_that_it_was_made_with() -> None:
     here, there = encode(PERSON, PERSON), encode(PERSON, council="two")
     assert here["key_id"].to_pylist() == [key_id(FixedKeys().root("linkage"))] * 2
     assert here["key_id"][0] != there["key_id"][0]
+
+
+def test_tokens_that_share_a_key_have_the_same_number_of_fields() -> None:
+    """CBC-MAC is a pseudorandom function only for messages of one length under each key (ADR 0011)."""
+    for token, other in SHARED_TOKEN_KEYS.items():
+        assert len(TOKEN_FIELDS[token]) == len(TOKEN_FIELDS[other])
+
+
+def test_no_name_date_or_postcode_has_a_token_alone() -> None:
+    alone = {fields[0] for fields in TOKEN_FIELDS.values() if len(fields) == 1}
+    assert not {
+        field for field in alone if field.startswith(("forename", "surname", "birth", "postcode", "outward"))
+    }
