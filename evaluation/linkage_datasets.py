@@ -105,22 +105,22 @@ def evaluate_file(path: Path, truth_column: str, mapping: Mapping[str, str]) -> 
 
 
 def _evaluate(table: PeopleTable, model: ClearModel, *, standardised: bool) -> dict[str, Any]:
-    link_keys, tokens = _link_keys(table, PassingKeys())
-    plan = _plan(table, link_keys)
+    link_keys, tokens = encoded_table(table, PassingKeys())
+    plan = linkage_plan(table, link_keys)
     clear = clear_columns(table.records)
     with_clear = pa.table(dict_of(link_keys) | dict_of(clear))
     sides = {
         "clear": clear_pairs(table, model, standardised=standardised),
-        "clear_same_blocking": _pairs(
+        "clear_same_blocking": trained_pairs(
             with_clear, clear_plan(plan, NUMBERS_IN_THE_CLEAR), [*tokens, *clear.column_names]
         ),
-        "pseudonymised": _pairs(link_keys, plan, tokens),
+        "pseudonymised": trained_pairs(link_keys, plan, tokens),
     }
     return {
         "dataset": table.name,
         "records": table.records.num_rows,
         "true_pairs": pairs_within(_truth(table)),
-    } | {side: _described(_measured(table, pairs)) for side, pairs in sides.items()}
+    } | {side: _described(figures_of(table, pairs)) for side, pairs in sides.items()}
 
 
 def dict_of(table: pa.Table) -> dict[str, pa.ChunkedArray]:
@@ -128,13 +128,13 @@ def dict_of(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     return {name: table[name] for name in table.column_names}
 
 
-def _pairs(link_keys: pa.Table, plan: TrainingPlan, extra: Sequence[str]) -> pa.Table:
+def trained_pairs(link_keys: pa.Table, plan: TrainingPlan, extra: Sequence[str]) -> pa.Table:
     """Train `plan` on `link_keys`; return record_ref_l, record_ref_r, match_weight."""
     settings = train_settings(link_keys, plan, extra, collapse=False)
     return score_pairs(link_keys, settings, LOWEST_WEIGHT, extra, collapse=False).edges
 
 
-def _link_keys(table: PeopleTable, keys: PassingKeys) -> tuple[pa.Table, list[str]]:
+def encoded_table(table: PeopleTable, keys: PassingKeys) -> tuple[pa.Table, list[str]]:
     """Encode `table`; return its link keys with those of its attributes, and the names of the latter."""
     link_keys = encode_link_keys(table.records, keys, FIRST_EPOCH)
     extra: list[str] = []
@@ -152,7 +152,7 @@ def _link_keys(table: PeopleTable, keys: PassingKeys) -> tuple[pa.Table, list[st
     return link_keys.append_column("feed", pa.array([table.name] * link_keys.num_rows)), extra
 
 
-def _plan(table: PeopleTable, link_keys: pa.Table) -> TrainingPlan:
+def linkage_plan(table: PeopleTable, link_keys: pa.Table) -> TrainingPlan:
     """The county's comparisons, as far as the table holds something for them, and its own attributes."""
     comparisons: list[ComparisonCreator] = [name_comparison()]
     training: list[tuple[str, ...]] = [("full_name_token",)]
@@ -207,7 +207,8 @@ def _truth(table: PeopleTable) -> np.ndarray:
     return table.records["truth"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
 
 
-def _measured(table: PeopleTable, pairs: pa.Table) -> ThresholdFigures:
+def figures_of(table: PeopleTable, pairs: pa.Table) -> ThresholdFigures:
+    """Return the figures of scored `pairs` against the truth of `table`."""
     truth = _truth(table)
     left, right = (
         truth[pc.index_in(pairs[side], value_set=table.records["record_ref"]).to_numpy()]
