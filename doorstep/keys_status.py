@@ -121,7 +121,7 @@ def _unopened_packages(home: Home) -> int:
         return 0
     opened, exchange = opened_packages(AnalyticsZone.open(home)), Exchange.of(home)
     return sum(
-        name.removesuffix(SEALED_SUFFIX) not in opened.get(feed, frozenset())
+        name.removesuffix(SEALED_SUFFIX) not in opened.get(feed, {})
         for feed in read_contracts()
         for name in exchange.names(OUTBOX, feed)
     )

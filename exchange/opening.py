@@ -119,10 +119,10 @@ def open_packages(zone: AnalyticsZone, feed: FeedContract) -> OpeningReport:
     packages: list[OpenedPackage] = []
     refused: list[RefusedPackage] = []
     turned = _turn_if_due(zone, state.epoch, refused)
-    epoch = turned or state.epoch
-    if epoch > FIRST_EPOCH:
-        _remove_outdated(zone, feed, epoch)
-    waiting = _unopened(zone, feed, state.opened.get(feed.feed, frozenset()))
+    opened = state.opened.get(feed.feed, {})
+    there = _package_names(zone, feed)
+    _remove(zone, feed, _of_earlier_epochs(there, opened, turned or state.epoch))
+    waiting = [name for name in there if name.removesuffix(SEALED_SUFFIX) not in opened]
     if waiting:
         sender = trusted_public_key(zone.home, "analytics", "council")
         zone.keys.root("exchange")
@@ -140,8 +140,8 @@ def open_packages(zone: AnalyticsZone, feed: FeedContract) -> OpeningReport:
         return OpeningReport(feed.feed, 0, nothing, 0, tuple(refused), turned_to_epoch=turned)
     payload_rows = _store_payload(zone, feed, packages)
     stored = _store_link_keys(zone, feed, packages)
-    if any(package.label.epoch < stored.epoch for package in packages):
-        _remove_outdated(zone, feed, stored.epoch)
+    just_opened = {package.label.delivery_id: package.label.epoch for package in packages}
+    _remove(zone, feed, _of_earlier_epochs(there, just_opened, stored.epoch))
     return OpeningReport(
         feed=feed.feed,
         packages=len(packages),
@@ -170,19 +170,24 @@ def _turn_if_due(zone: AnalyticsZone, current: int, refused: list[RefusedPackage
     return turned.epoch if turned else None
 
 
-def _remove_outdated(zone: AnalyticsZone, feed: FeedContract, epoch: int) -> None:
-    """Take opened packages of earlier epochs from the outbox: they hold the old epoch's link keys."""
-    with zone.linkage(read_only=True) as linkage:
-        outdated = linkage.execute(
-            "select delivery_id from opened_packages where feed = ? and epoch < ?", [feed.feed, epoch]
-        ).fetchall()
+def _package_names(zone: AnalyticsZone, feed: FeedContract) -> list[str]:
+    names = Exchange.of(zone.home).names(OUTBOX, feed.feed)
+    return [name for name in names if name.endswith(SEALED_SUFFIX)]
+
+
+def _of_earlier_epochs(names: Iterable[str], opened: Mapping[str, int], epoch: int) -> list[str]:
+    """Return which packages were opened and hold link keys of an epoch before `epoch`."""
+    return [name for name in names if opened.get(name.removesuffix(SEALED_SUFFIX), epoch) < epoch]
+
+
+def _remove(zone: AnalyticsZone, feed: FeedContract, names: Iterable[str]) -> None:
     exchange = Exchange.of(zone.home)
-    for (delivery_id,) in outdated:
-        exchange.remove(OUTBOX, f"{feed.feed}/{delivery_id}{SEALED_SUFFIX}")
+    for name in names:
+        exchange.remove(OUTBOX, f"{feed.feed}/{name}")
 
 
-def opened_packages(zone: AnalyticsZone) -> Mapping[str, frozenset[str]]:
-    """Return the deliveries whose packages have been opened, by feed."""
+def opened_packages(zone: AnalyticsZone) -> Mapping[str, Mapping[str, int]]:
+    """Return the deliveries whose packages have been opened, by feed, each with the epoch it was sealed in."""
     return _linkage_state(zone).opened
 
 
@@ -216,7 +221,7 @@ class _LinkageState:
     epoch."""
 
     prepared: Mapping[str, str]
-    opened: Mapping[str, frozenset[str]]
+    opened: Mapping[str, Mapping[str, int]]
     epoch: int = FIRST_EPOCH
 
 
@@ -229,10 +234,10 @@ def _linkage_state(zone: AnalyticsZone) -> _LinkageState:
             return _LinkageState({}, {})
         prepared = dict(linkage.execute("select feed, shape from prepared_feeds").fetchall())
         opened = linkage.execute(
-            "select feed, list(delivery_id) from opened_packages group by feed"
+            "select feed, map(list(delivery_id), list(epoch)) from opened_packages group by feed"
         ).fetchall()
         epoch = linkage_epoch(linkage)
-    return _LinkageState(prepared, {feed: frozenset(delivery_ids) for feed, delivery_ids in opened}, epoch)
+    return _LinkageState(prepared, dict(opened), epoch)
 
 
 def _shape(feed: FeedContract) -> str:
@@ -261,15 +266,6 @@ def _sql_type(kind: pa.DataType) -> str:
 
 def _payload_fields(table: Table) -> tuple[pa.Field, ...]:
     return (*table.payload_schema, *DELIVERY_FIELDS)
-
-
-def _unopened(zone: AnalyticsZone, feed: FeedContract, opened: frozenset[str]) -> list[str]:
-    names = Exchange.of(zone.home).names(OUTBOX, feed.feed)
-    return [
-        name
-        for name in names
-        if name.endswith(SEALED_SUFFIX) and name.removesuffix(SEALED_SUFFIX) not in opened
-    ]
 
 
 def _store_payload(
