@@ -5,6 +5,7 @@ Filling the vault, and the epoch before that the linkage store is in when the cl
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from datetime import date
@@ -42,11 +43,11 @@ def measure() -> dict[str, Any]:
         rotate_epoch(council, NIGHT, workers=WORKERS)
         open_packages(analytics, feed)
 
-        started = time.perf_counter()
+        started, before = time.perf_counter(), _processor_seconds()
         rotated = rotate_epoch(council, NIGHT, workers=WORKERS)
         sealed = time.perf_counter()
         opened = open_packages(analytics, feed)
-        turned = time.perf_counter()
+        turned, after = time.perf_counter(), _processor_seconds()
 
         packages = list((council.home.outbox / "epochs").iterdir())
         with analytics.linkage(read_only=True) as linkage:
@@ -59,9 +60,17 @@ def measure() -> dict[str, Any]:
             "encode_and_seal_seconds": round(sealed - started, 1),
             "turn_seconds": round(turned - sealed, 1),
             "total_seconds": round(turned - started, 1),
+            "processor_seconds": round(after - before, 1),
+            "load_average_at_the_end": round(os.getloadavg()[0], 1),
             "packages": len(packages),
             "packages_mb": round(sum(path.stat().st_size for path in packages) / 1e6),
         }
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of this process and of its workers that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _zones(home: Home) -> tuple[CouncilZone, AnalyticsZone]:
