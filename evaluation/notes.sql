@@ -38,7 +38,9 @@ judged_labels as (
         said.polarity,
         count(matched.mention) > 0 as found,
         coalesce(bool_or(matched.same_polarity), false) as same_polarity,
-        coalesce(bool_or((matched.found_polarity = 'denied') = (said.polarity = 'denied')), false) as same_denial,
+        coalesce(
+            bool_or((matched.found_polarity = 'denied') = (said.polarity = 'denied')), false
+        ) as same_denial,
     from numbered_labels as said
     left join matched on said.label = matched.label
     group by said.label, said.concept, said.polarity
