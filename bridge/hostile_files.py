@@ -26,6 +26,9 @@ MAXIMUM_FIELD_CHARACTERS = 10_000
 # An XML file is taken apart tag by tag, at about a hundred bytes of memory each. The cases of a county of 700,000
 # households in three years are a million tags.
 MAXIMUM_TAGS = 6_000_000
+# Text between two tags is one field. Longer ones than a field may have spoil their row; this is no field any more, and
+# the XML reader takes twice its length in memory.
+MAXIMUM_XML_TEXT_BYTES = 16 << 20
 # A stray NUL spoils its row; one byte in a hundred is a binary file or UTF-16.
 MAXIMUM_NUL_SHARE = 0.01
 
@@ -60,6 +63,8 @@ class _Scan:
     total: int = 0
     nuls: int = 0
     tags: int = 0
+    text_bytes: int = 0
+    longest_text: int = 0
     line: int = 1
     line_bytes: int = 0
     longest_line: int = 0
@@ -127,6 +132,11 @@ def look_at(path: Path, contract: FeedContract, table: Table) -> FirstLook:
             "XML with a DOCTYPE is not read: its entities can expand without end, or fetch files",
             "Export it without a DOCTYPE.",
         )
+    if written == XML and scan.longest_text > MAXIMUM_XML_TEXT_BYTES:
+        raise refuse(
+            f"a text between two tags holds at most {MAXIMUM_XML_TEXT_BYTES >> 20} MiB",
+            "Look for a tag that is never closed, or a field that is far too long.",
+        )
     if written == XML and scan.tags > MAXIMUM_TAGS:
         raise refuse(
             f"an XML file holds at most {MAXIMUM_TAGS:,} tags, this one {scan.tags:,}",
@@ -189,10 +199,13 @@ def _scan(path: Path, encoding: str, *, stop_at_long_line: bool) -> _Scan:
             scan.total += len(piece)
             scan.nuls += piece.count(b"\0")
             scan.tags += piece.count(b"<")
+            _scan_texts(scan, piece)
             scan.has_doctype |= _DOCTYPE in scan.tail + piece
             scan.tail = piece[-len(_DOCTYPE) :]
             _scan_lines(scan, piece)
             if stop_at_long_line and scan.longest_line > MAXIMUM_LINE_BYTES:
+                break
+            if not stop_at_long_line and scan.longest_text > MAXIMUM_XML_TEXT_BYTES:
                 break
     return scan
 
@@ -216,6 +229,18 @@ def _scan_text(
             as_utf8.decode(piece, final=not piece)
         except UnicodeDecodeError:
             scan.valid_utf8 = False
+
+
+def _scan_texts(scan: _Scan, piece: bytes) -> None:
+    """Measure what lies between two tags: the longest in this piece, and the end, which may go on in the next."""
+    first, last = piece.find(b"<"), piece.rfind(b"<")
+    if first < 0:
+        scan.text_bytes += len(piece)
+        scan.longest_text = max(scan.longest_text, scan.text_bytes)
+        return
+    # What lies inside a piece is shorter than the piece, and so than what is too long.
+    scan.longest_text = max(scan.longest_text, scan.text_bytes + first)
+    scan.text_bytes = len(piece) - last
 
 
 def _scan_lines(scan: _Scan, piece: bytes) -> None:
