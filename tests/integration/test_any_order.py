@@ -24,7 +24,7 @@ from expectations.validation import Findings
 
 DAYS = (date(2024, 6, 3), date(2024, 7, 1), date(2024, 8, 5))
 FEEDS = ("adult_social_care", "sundry_debts")
-FEW, MANY = 3, 40
+FEW, MANY = 2, 30
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from conftest import doorstep
 
 
+@pytest.mark.slow
 def test_a_refreshed_home_holds_no_clear_identifier_outside_the_council(a_copy: Path) -> None:
     report = json.loads(doorstep(a_copy, "scan", "--json", check=False).stdout)
     assert report["hits"] == []
