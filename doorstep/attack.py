@@ -28,7 +28,7 @@ def attack(
 
     With --json: `{"results": [{"attack", "target", "knowledge", "records", "recovered", "rate", "chance", "limit",
     "control", "holds", "seconds"}], "holds"}`. Exits with 1 when an attack passes its limit or a control fails:
-    then the attacks prove nothing.
+    then the attacks prove nothing. Fewer residents than promised are easier to tell apart: a small run may fail.
     """
     from evaluation.attacks.suite import (
         ATTACKS,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -163,10 +162,10 @@ def test_no_token_and_no_filter_gives_more_away_than_promised_at_100_000_residen
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_graph_matching_stays_within_half_a_percent_at_10_000_names(seed: int) -> None:
-    targets = replace(Targets(), seed=seed)
-    assert [result for result in run_attacks("graph", targets) if not result.holds] == []
+def test_graph_matching_stays_within_half_a_percent_at_10_000_names() -> None:
+    results = list(run_attacks("graph", Targets(seed=SEED)))
+    assert max(result.records for result in results) >= suite.PROMISED_NAMES
+    assert [result for result in results if not result.holds] == []
 
 
 @pytest.mark.slow
