@@ -92,8 +92,9 @@ SUITE_NAME = "DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM; Ed25519"
 ROWS_AT_ONCE = 1 << 16
 """Rows in one Arrow batch: compressed and encrypted while the next is not."""
 
-COMPRESSION_LEVEL = 1
-"""Of zstd: what higher levels save on a payload is less than they cost in time (benchmarks/sealing.py)."""
+COMPRESSION_LEVELS = {"payload": 1, "link_keys": -3}
+"""Of zstd. Link keys look random: level 1 takes twice the time of level -3 for 4 % less, while it halves a
+payload. Higher levels save no more (benchmarks/sealing.py)."""
 
 READ_BYTES = 1 << 20
 
@@ -197,7 +198,7 @@ def seal_into(
         with ChunkWriter(
             _part_key(content_keys[part.kind], place, part.kind, part.table, bound), put
         ) as chunks:
-            _write_rows(part.rows, chunks)
+            _write_rows(part.rows, chunks, COMPRESSION_LEVELS[part.kind])
     target.write(digest.digest())
     target.write(signer.sign(_signed(receiver_public_key[:X25519_BYTES], digest.digest())))
 
@@ -374,8 +375,8 @@ def _part_key(content_key: bytes, place: int, kind: str, table: str, bound: byte
     return HKDF(algorithm=SHA256(), length=CONTENT_KEY_BYTES, salt=bound, info=info).derive(content_key)
 
 
-def _write_rows(rows: pa.Table, target: ChunkWriter) -> None:
-    options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=COMPRESSION_LEVEL))
+def _write_rows(rows: pa.Table, target: ChunkWriter, level: int) -> None:
+    options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=level))
     with pa.ipc.new_stream(target, rows.schema, options=options) as writer:
         writer.write_table(rows, max_chunksize=ROWS_AT_ONCE)
 

@@ -321,7 +321,7 @@ def test_a_file_that_is_no_package_is_refused_as_such() -> None:
 
 def test_fewer_rows_than_the_header_says_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     write = sealed._write_rows
-    monkeypatch.setattr(sealed, "_write_rows", lambda rows, target: write(rows.slice(0, 1), target))
+    monkeypatch.setattr(sealed, "_write_rows", lambda rows, *others: write(rows.slice(0, 1), *others))
     with pytest.raises(SealedPackageError, match="lacks rows"):
         open_sealed(seal(LABEL, PARTS[:1], COUNCIL, ANALYTICS_PUBLIC), ANALYTICS, COUNCIL_PUBLIC)
 
@@ -329,8 +329,8 @@ def test_fewer_rows_than_the_header_says_are_refused(monkeypatch: pytest.MonkeyP
 def test_a_part_that_goes_on_behind_its_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     write = sealed._write_rows
 
-    def write_more(rows: pa.Table, target: ChunkWriter) -> None:
-        write(rows, target)
+    def write_more(rows: pa.Table, target: ChunkWriter, level: int) -> None:
+        write(rows, target, level)
         target.write(b"more")
 
     monkeypatch.setattr(sealed, "_write_rows", write_more)
