@@ -10,7 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import county, delivery, frontier, link_keys, load, notes, parsing, refresh, rotation, sealing
+from benchmarks import (
+    county,
+    delivery,
+    frontier,
+    link_keys,
+    load,
+    notes,
+    parsing,
+    refresh,
+    rotation,
+    sealing,
+    vault,
+)
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -24,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "parsing": parsing.measure,
     "refresh": refresh.measure,
     "sealing": sealing.measure,
+    "vault": vault.measure,
     "rotation": rotation.measure,
 }
 
