@@ -81,14 +81,17 @@ class Search:
         elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is_binary(kind):
             self.cells(pc.unique(column).to_pylist(), file, place)
         else:
-            self.cells(pc.unique(column).cast(pa.string()).to_pylist(), file, place)
+            # Dates and decimals: no encoded text fits in one.
+            text = "\n".join(pc.unique(column).drop_null().cast(pa.string()).to_pylist()).encode().lower()
+            self._note(self.needles.found_in(text), file, place, AS_IT_IS, len(text))
 
     def cells(self, cells: Iterable[str | bytes | None], file: str, place: str) -> None:
         """Search texts and bytes in every reading; compressed ones are unpacked."""
-        encoded = [cell.encode(errors="replace") if isinstance(cell, str) else cell for cell in cells if cell]
+        held = [cell for cell in cells if cell]
+        encoded = [cell.encode(errors="replace") if isinstance(cell, str) else cell for cell in held]
         self.content(b"\n".join(encoded), file, place)
-        for cell in encoded:
-            if is_packed(cell[:262]):
+        for cell in held:
+            if isinstance(cell, bytes) and is_packed(cell[:262]):
                 try:
                     self.packed(cell, file, place)
                 except UnpackingError:

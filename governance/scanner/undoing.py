@@ -44,7 +44,8 @@ def readings(content: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield (encoding, text in lower case) for `content` as it is and with each encoding undone."""
     lower = content.lower()
     yield AS_IT_IS, lower
-    yield "words joined by a sign", lower.translate(JOINED_BY_SIGNS)
+    if (apart := lower.translate(JOINED_BY_SIGNS)) != lower:
+        yield "words joined by a sign", apart
     yield from _wide(lower)
     yield from _escaped(lower)
     for decoded in _regrouped(base64_runs(content), BASE64_DIGITS, group=4, bits=6):
