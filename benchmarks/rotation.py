@@ -46,10 +46,10 @@ def measure() -> dict[str, Any]:
         started, before = time.perf_counter(), _processor_seconds()
         rotated = rotate_epoch(council, NIGHT, workers=WORKERS)
         sealed = time.perf_counter()
+        packages = [path.stat().st_size for path in (council.home.outbox / "epochs").iterdir()]
         opened = open_packages(analytics, feed)
         turned, after = time.perf_counter(), _processor_seconds()
 
-        packages = list((council.home.outbox / "epochs").iterdir())
         with analytics.linkage(read_only=True) as linkage:
             held = linkage.execute("select count(*), min(epoch), max(epoch) from link_keys").fetchone()
         assert opened.turned_to_epoch == rotated.epoch
@@ -63,7 +63,7 @@ def measure() -> dict[str, Any]:
             "processor_seconds": round(after - before, 1),
             "load_average_at_the_end": round(os.getloadavg()[0], 1),
             "packages": len(packages),
-            "packages_mb": round(sum(path.stat().st_size for path in packages) / 1e6),
+            "packages_mb": round(sum(packages) / 1e6),
         }
 
 

@@ -19,6 +19,7 @@ from exchange.sealed import SEALED_SUFFIX
 EPOCH_KIND = "epoch"
 EPOCHS_FOLDER = "epochs"
 MANIFEST = "manifest"
+EPOCH_NAME = re.compile(r"^epoch-(?P<epoch>\d{4,})-")
 MANIFEST_NAME = re.compile(rf"^epoch-(?P<epoch>\d{{4,}})-{MANIFEST}{re.escape(SEALED_SUFFIX)}$")
 
 IDENTITY_DELIVERY_FIELDS = (

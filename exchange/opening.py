@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from exchange.acceptance import check_accepted
-from exchange.epoch_packages import manifest_name
+from exchange.epoch_packages import EPOCH_NAME, EPOCHS_FOLDER, manifest_name
 from exchange.epoch_turn import add_link_keys, linkage_epoch, turn_epoch, waiting_epoch
 from exchange.link_key_schema import FIRST_EPOCH, LINK_KEY_SCHEMA
 from exchange.sealed import (
@@ -119,6 +119,7 @@ def open_packages(zone: AnalyticsZone, feed: FeedContract) -> OpeningReport:
     packages: list[OpenedPackage] = []
     refused: list[RefusedPackage] = []
     turned = _turn_if_due(zone, state.epoch, refused)
+    _remove_epochs(zone, turned or state.epoch)
     opened = state.opened.get(feed.feed, {})
     there = _package_names(zone, feed)
     _remove(zone, feed, _of_earlier_epochs(there, opened, turned or state.epoch))
@@ -168,6 +169,15 @@ def _turn_if_due(zone: AnalyticsZone, current: int, refused: list[RefusedPackage
         refused.append(RefusedPackage(manifest_name(epoch), str(error)))
         return None
     return turned.epoch if turned else None
+
+
+def _remove_epochs(zone: AnalyticsZone, epoch: int) -> None:
+    """Take the packages of epochs that are turned, and of those before, from the outbox: nobody needs them again."""
+    exchange = Exchange.of(zone.home)
+    for name in exchange.names(OUTBOX, EPOCHS_FOLDER):
+        named = EPOCH_NAME.match(name)
+        if named and int(named["epoch"]) <= epoch:
+            exchange.remove(OUTBOX, f"{EPOCHS_FOLDER}/{name}")
 
 
 def _package_names(zone: AnalyticsZone, feed: FeedContract) -> list[str]:

@@ -113,6 +113,7 @@ def test_old_link_keys_leave_the_file_and_the_outbox(zones: TwoZones) -> None:
     rotate_epoch(zones.council, NIGHT)
     zones.open(FEED)
     assert zones.packages(FEED) == []
+    assert list((zones.home.outbox / "epochs").iterdir()) == []
     assert list(zones.home.analytics.glob("linkage.duckdb.*")) == [
         zones.home.analytics / "linkage.duckdb.lock"
     ]
