@@ -24,7 +24,13 @@ def draw_frontier(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         own = [row for row in rows if row["dataset"] == dataset]
         for number, row in enumerate(own, start=1):
             share = max(SMALLEST_SHARE, *(row[attack] for attack in ATTACKS))
-            colour = "tab:green" if row["chosen"] else "tab:grey" if row["worst_token"] <= 0.01 else "tab:red"
+            colour = (
+                "tab:green"
+                if row["chosen"]
+                else "tab:red"
+                if row["setting"].endswith("single tokens")
+                else "tab:grey"
+            )
             panel.scatter(row["f1"], share, s=70, color=colour, label=f"{number}  {row['setting']}")
             panel.annotate(
                 str(number), (row["f1"], share), xytext=(5, 5), textcoords="offset points", fontsize=9
@@ -37,7 +43,7 @@ def draw_frontier(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         panel.grid(visible=True, alpha=0.25)
         panel.legend(fontsize=7, loc="best", handlelength=0.5)
     figure.suptitle(
-        "Red: a token gives more than 1 % of its values to counting. Green: chosen; the line: promised"
+        "Red: dates of birth and postcodes have tokens of their own. Green: chosen; the line: promised"
     )
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
