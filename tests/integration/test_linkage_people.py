@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from bridge.link_keys import encode_link_keys
+from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.people import PeopleReport, resolve_people
 from stores.analytics import AnalyticsZone
@@ -47,20 +47,6 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class FixedKeys:
-    """Root keys that differ by name and never change."""
-
-    def root(self, name: str, version: int | None = None) -> bytes:
-        return name.encode().ljust(32, b".")
-
-    def current(self, name: str) -> int:
-        return 1
-
-    def usable(self, name: str) -> tuple[int, ...]:
-        return (1,)
-
-
 def link_keys_of(text: str) -> pa.Table:
     rows = [dict(zip(COLUMNS, line.split(), strict=True)) for line in text.strip().splitlines()]
     tables = []
@@ -72,7 +58,7 @@ def link_keys_of(text: str) -> pa.Table:
         ]
         for row in own:
             row["date_of_birth"] = date.fromisoformat(row["date_of_birth"]) if row["date_of_birth"] else None
-        keys = encode_link_keys(pa.Table.from_pylist(own), FixedKeys(), FIRST_EPOCH, feed=feed)
+        keys = encode_link_keys(pa.Table.from_pylist(own), PassingKeys(), FIRST_EPOCH, feed=feed)
         tables.append(keys.append_column("feed", pa.array([feed] * len(own))))
     return pa.concat_tables(tables)
 
@@ -81,7 +67,7 @@ def zone_with(home: Path, records: str, *, backwards: bool = False) -> Analytics
     link_keys = link_keys_of(records + STRANGERS)
     if backwards:
         link_keys = link_keys.take(list(range(link_keys.num_rows))[::-1])
-    zone = AnalyticsZone(Home(home), FixedKeys())
+    zone = AnalyticsZone(Home(home), PassingKeys())
     with zone.linkage() as connection:
         connection.register("arrived", link_keys)
         connection.execute("create or replace table link_keys as from arrived")

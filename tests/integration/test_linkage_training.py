@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from bridge.link_keys import encode_link_keys
+from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.model import MODEL_PATH, read_model
 from linkage.people import resolve_people
@@ -23,14 +24,6 @@ from stores.home import Home
 PEOPLE = 900
 FEEDS = ("adult_social_care", "council_tax", "housing_tenancies")
 SYLLABLES = ("ba", "co", "di", "fe", "gu", "la", "mo", "ni", "pe", "ru", "sa", "to", "vi", "wel", "xan")
-
-
-@dataclass(frozen=True)
-class FixedKeys:
-    """Root keys that differ by name and never change."""
-
-    def root(self, name: str, version: int | None = None) -> bytes:
-        return hashlib.sha256(name.encode()).digest()
 
 
 def a_record(person: int, feed: str) -> dict[str, Any]:
@@ -56,13 +49,13 @@ def a_record(person: int, feed: str) -> dict[str, Any]:
 
 def encoded(feed: str) -> pa.Table:
     records = pa.Table.from_pylist([a_record(person, feed) for person in range(PEOPLE)])
-    keys = encode_link_keys(records, FixedKeys(), FIRST_EPOCH, feed=feed)
+    keys = encode_link_keys(records, PassingKeys(), FIRST_EPOCH, feed=feed)
     return keys.append_column("feed", pa.array([feed] * PEOPLE))
 
 
 @pytest.fixture(scope="module")
 def zone(tmp_path_factory: pytest.TempPathFactory) -> AnalyticsZone:
-    zone = AnalyticsZone(Home(tmp_path_factory.mktemp("home")), FixedKeys())
+    zone = AnalyticsZone(Home(tmp_path_factory.mktemp("home")), PassingKeys())
     with zone.linkage() as connection:
         connection.register("arrived", pa.concat_tables([encoded(feed) for feed in FEEDS]))
         connection.execute("create table link_keys as from arrived")

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from evaluation.passing_keys import PassingKeys
 from linkage.stable_ids import Assignment, Change, assign_person_ids
 
 
-@dataclass(frozen=True)
-class FixedKeys:
-    def root(self, name: str, version: int | None = None) -> bytes:
-        return name.encode().ljust(32, b".")
-
-
 def assigned(clusters: list[list[str]], previous: dict[str, str] | None = None) -> Assignment:
-    return assign_person_ids(clusters, previous or {}, FixedKeys())
+    return assign_person_ids(clusters, previous or {}, PassingKeys())
 
 
 def test_a_new_id_is_keyed_and_made_from_the_smallest_reference() -> None:
