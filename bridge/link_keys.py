@@ -83,6 +83,8 @@ SHARED_FIELD_KEYS: Mapping[str, str] = {
     "forwarding_postcode": "postcode",
     "forename_bare_initial": "forename_start_1",
     "middle_name": "forename",
+    "surname_start_1": "forename_start_1",
+    "surname_start_2": "forename_start_2",
 }
 SHARED_TOKEN_KEYS: Mapping[str, str] = {
     "forwarding_uprn": "uprn",
@@ -92,9 +94,12 @@ SHARED_TOKEN_KEYS: Mapping[str, str] = {
     "middle_uprn": "forename_uprn",
     "surname_forwarding_uprn": "surname_uprn",
     "surname_forwarding_postcode": "surname_postcode",
+    "surname_start_birth_date": "forename_start_birth_date",
+    "surname_initial_postcode": "initial_postcode",
 }
 """Made with another's key, so that the home somebody leaves for meets the home they arrive at, a name cut to its
-initial meets the whole name, and a middle name meets the forename that somebody goes by."""
+initial meets the whole name, a middle name meets the forename that somebody goes by, and forename and surname meet
+where a system has them swapped."""
 
 HASHED_FIELDS = frozenset(field for fields in TOKEN_FIELDS.values() for field in fields)
 

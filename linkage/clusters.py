@@ -30,8 +30,10 @@ BIRTH_TOKENS = (
     "initials_birth_year_day_token",
     "initials_birth_month_day_token",
     "initials_birth_swapped_token",
+    "birth_date_outward_code_token",
 )
-"""Two dates of birth that share none of these cannot be one date with a slip."""
+"""Two dates of birth that share none of these cannot be one date with a slip. The first two share a key: where names
+are swapped, one's first is the other's second."""
 
 REFERENCE = "partner_reference_token"
 

@@ -8,6 +8,7 @@ weights differ.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import splink.comparison_level_library as cll
 import splink.comparison_library as cl
@@ -41,7 +42,10 @@ MATCHES_BY_MIDDLE_NAME_AT_HOME = 0.15
 BIRTH_DATE_TOKENS = ("forename_start_birth_date", "surname_start_birth_date")
 POSTCODE_TOKENS = ("initial_postcode", "surname_initial_postcode")
 """A date of birth and a postcode cross only together with the start of a name, so that frequency tells little. Records
-agree in them if they do with the start of either name."""
+agree in them if they do with the start of either name; the two share a key, so that swapped names agree as well."""
+
+BIRTH_DATE_AT_HOME = "birth_date_outward_code"
+"""The date of birth together with the postal district: it agrees whatever the name is."""
 
 
 def comparison_columns(source: str, columns: Sequence[str] = ()) -> str:
@@ -100,7 +104,7 @@ def birth_date_comparison() -> ComparisonCreator:
         "birth_date",
         "Date of birth",
         level(unknown(*BIRTH_DATE_TOKENS), "a date of birth is not known", is_null=True),
-        level(same(*BIRTH_DATE_TOKENS), "same date of birth"),
+        level(same_birth_date(), "same date of birth"),
         level("initials_birth_swapped_token_l = initials_birth_swapped_token_r", "day and month swapped"),
         level(two_parts, "two of year, month and day agree"),
     )
@@ -147,8 +151,13 @@ def home_comparison() -> ComparisonCreator:
 
 
 def same(*tokens: str) -> str:
-    """Return the condition that one of `tokens` agrees."""
-    return " or ".join(f"{token}_token_l = {token}_token_r" for token in tokens)
+    """Return the condition that one of `tokens`, which share a key, agrees with one of them on the other side."""
+    return " or ".join(f"{left}_token_l = {right}_token_r" for left, right in product(tokens, tokens))
+
+
+def same_birth_date() -> str:
+    """Return the condition that the dates of birth are seen to agree: with a name's start, or with the district."""
+    return f"{same(*BIRTH_DATE_TOKENS)} or {same(BIRTH_DATE_AT_HOME)}"
 
 
 def unknown(*tokens: str) -> str:

@@ -18,7 +18,7 @@ def records(*rows: dict[str, str]) -> pa.Table:
     }
     columns["feed"] = [row.get("feed", "housing") for row in rows]
     for name, parts in zip(
-        BIRTH_TOKENS, ((0, 1, 2), (0, 1, 2), (0, 1), (0, 2), (1, 2), (0, 1, 2)), strict=True
+        BIRTH_TOKENS, ((0, 1, 2), (0, 1, 2), (0, 1), (0, 2), (1, 2), (0, 1, 2), (0, 1, 2)), strict=True
     ):
         columns[name] = [
             b"-".join(row["birth_date"].encode().split(b"-")[part] for part in parts)
