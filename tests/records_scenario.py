@@ -81,7 +81,7 @@ class Records:
             "deliveries": pa.Table.from_pylist(self.deliveries, schema=DELIVERY_SCHEMA),
         }
         for contract in read_contracts().values():
-            for table in contract.tables:
+            for table in contract.payload_tables:
                 schema = pa.schema([*table.payload_schema, *VERSION_FIELDS])
                 rows = self.rows.get(table.qualified_name, [])
                 tables[table.qualified_name] = pa.Table.from_pylist(rows, schema=schema)
