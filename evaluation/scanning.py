@@ -89,7 +89,19 @@ def clear_identifiers(zone: CouncilZone) -> dict[str, set[str]]:
                 for batch in vault.identity_batches():
                     _add_identities(found, batch)
     _add_gazetteer(found, zone)
+    codes = _codes(zone)
+    found["address"] = {address for address in found["address"] if _as_code(address) not in codes}
     return dict(found)
+
+
+def _codes(zone: CouncilZone) -> set[str]:
+    """Return the codes of all contracts. "No fixed abode" in an address field is one of them, and nobody's home."""
+    tables = [table for contract in zone.contracts.values() for table in contract.payload_tables]
+    return {_as_code(code) for table in tables for column in table.columns for code in column.codes}
+
+
+def _as_code(text: str) -> str:
+    return "_".join(text.upper().split())
 
 
 def _add_identities(found: dict[str, set[str]], batch: pa.Table) -> None:

@@ -165,3 +165,20 @@ def test_the_analytics_keys_open_no_council_store(zones: TwoZones, tmp_path: Pat
     analytics = {path.read_text() for path in zones.home.analytics_keys.glob("*.key")}
     assert council
     assert not council & analytics
+
+
+def test_a_code_of_a_contract_in_an_address_field_is_nobodys_address(tmp_path: Path) -> None:
+    zones = make_two_zones(tmp_path / "home")
+    accounts = [
+        {
+            "account_ref": f"7100000{place}",
+            "lead_liab_pos": 1,
+            "lead_liab_name": "SPECIMEN, Forename",
+            "addr1": address,
+            "occupation_date": date(2024, 1, 1),
+        }
+        for place, address in enumerate(("No  fixed abode", "No Fixed Cottage"))
+    ]
+    delivery_id = zones.stage("council_tax", {"accounts": accounts})
+    pseudonymise_deliveries(zones.council, "council_tax", [delivery_id], NIGHT)
+    assert clear_identifiers(zones.council)["address"] == {"No Fixed Cottage"}
