@@ -11,7 +11,7 @@ Where the rules doubt, they redact. What is found stays with the council: no pla
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
@@ -145,17 +145,8 @@ class IdentifierFinder:
             or any(start <= token.start and token.end <= end for start, end in streets)
             for token in tokens
         ]
-        place = 0
-        while place < len(tokens):
-            if not belongs[place]:
-                place += 1
-                continue
-            first = place
-            while place < len(tokens) and (
-                belongs[place] or (tokens[place].text == "," and place + 1 < len(tokens))
-            ):
-                place += 1
-            yield from self._address_in(tokens[first:place], own_words)
+        for first, end in _runs(belongs, lambda place: tokens[place].text == "," and place + 1 < len(tokens)):
+            yield from self._address_in(tokens[first:end], own_words)
 
     def _of_address(self, token: _Token, own: set[str]) -> bool:
         words, lower = self.words, token.lower.rstrip(".")
@@ -207,21 +198,15 @@ class IdentifierFinder:
             after = tokens[place + 1]
             if token.lower in self.words.people and not capitals and self._odd(after.lower):
                 is_name[place + 1] = True
-        place = 0
-        while place < len(tokens):
-            if not is_name[place]:
-                place += 1
-                continue
-            first = place
-            while place < len(tokens) and (
-                is_name[place] or self._goes_on(tokens, place, is_name, capitals=capitals)
-            ):
-                place += 1
+        for run_start, end in _runs(
+            is_name, lambda place: self._goes_on(tokens, place, is_name, capitals=capitals)
+        ):
+            first = run_start
             if first and tokens[first - 1].lower.rstrip(".") in self.words.titles:
                 first -= 1
             while first and tokens[first - 1].lower in self.words.particles and tokens[first - 1].capital:
                 first -= 1
-            yield FoundIdentifier(tokens[first].start, tokens[place - 1].end, NAME)
+            yield FoundIdentifier(tokens[first].start, tokens[end - 1].end, NAME)
 
     def _is_name(self, tokens: Sequence[_Token], place: int, own: set[str], capitals: bool) -> bool:
         token = tokens[place]
@@ -374,3 +359,16 @@ def _apart(found: Iterable[FoundIdentifier]) -> list[FoundIdentifier]:
         else:
             joined.append(each)
     return joined
+
+
+def _runs(begins: Sequence[bool], goes_on: Callable[[int], bool]) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each run of places that begin one, and those between or behind them that go on with it."""
+    place = 0
+    while place < len(begins):
+        start = place
+        while place < len(begins) and (begins[place] or (place > start and goes_on(place))):
+            place += 1
+        if place > start:
+            yield start, place
+        else:
+            place += 1

@@ -11,13 +11,14 @@ FIRST_VERSION = 1
 @dataclass(frozen=True)
 class PassingKeys:
     """Root keys by name. The same seed gives the same keys, so that an evaluation can be repeated; another seed shows
-    how far borderline pairs hang on the keys.
+    how far borderline pairs hang on the keys. `owner` parts a council's keys from an attacker's of the same seed.
     """
 
     seed: int = 1
+    owner: str = ""
 
     def root(self, name: str, version: int | None = None) -> bytes:
-        return sha256(f"{self.seed}/{name}/{version or FIRST_VERSION}".encode()).digest()
+        return sha256(f"{self.seed}/{self.owner}{name}/{version or FIRST_VERSION}".encode()).digest()
 
     def current(self, name: str) -> int:  # noqa: ARG002
         return FIRST_VERSION

@@ -1,7 +1,7 @@
 """Public keys of the two zones: published where the other can read them, and trusted once, not each time anew.
 
-Whoever can write to the exchange could put a public key of his own there, read what is sealed to it and seal
-what he likes. So each zone remembers the other's key when it first sees it (`<zone keys>/trusted/<zone>.pub`)
+Whoever can write to the exchange could put a public key of their own there, read what is sealed to it and seal
+what they like. So each zone remembers the other's key when it first sees it (`<zone keys>/trusted/<zone>.pub`)
 and refuses another one until a person says that it is right.
 
 A public key is 64 bytes: X25519 (what packages are sealed to), then Ed25519 (what their signature is checked
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from exchange.transport import PUBLIC_KEYS, Exchange
 from stores.files import written_atomically
 from stores.home import Home
+from stores.key_derivation import bytes_from_hex
 from stores.keys import KeyProvider, KeyUnavailableError, derive_key
 
 X25519_BYTES = 32
@@ -117,11 +118,8 @@ def trust_public_key(home: Home, zone_name: str, of: str) -> str:
 
 
 def _from_hex(text: str, place: str, zone_name: str) -> bytes:
-    try:
-        key = bytes.fromhex(text.strip())
-    except ValueError:
-        key = b""
-    if len(key) != PUBLIC_KEY_BYTES:
+    key = bytes_from_hex(text, PUBLIC_KEY_BYTES)
+    if key is None:
         raise KeyUnavailableError(
             f"{place}: not a public key. It must hold 128 hexadecimal digits. "
             f"Run `doorstep keys init` in the {zone_name} zone: it writes it anew."

@@ -24,11 +24,9 @@ its initial; beyond 0.46 strangers begin (half of the bits differ).
 """
 
 
-# Set in review, since training takes name and home for independent, and relatives at one property are not: of
-# pairs
-# there whose forenames differ, those with a bare initial were one person in 96 of 100 counted on the
-# synthetic county,
-# those with two whole forenames in 60 of 100, those with another initial in 18 of 100.
+# Set in review, since training takes name and home for independent, and relatives at one property are not: of pairs
+# there whose forenames differ, those with a bare initial were one person in 96 of 100 counted on the synthetic
+# county, those with two whole forenames in 60 of 100, those with another initial in 18 of 100.
 MATCHES_WITH_BARE_INITIAL = 0.08
 MATCHES_WITH_ANOTHER_FORENAME = 0.008
 MATCHES_WITH_ANOTHER_INITIAL = 0.005

@@ -121,6 +121,5 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
 
 def _write_ahead(connection: Any, _record: Any) -> None:
     # Safe in write-ahead mode: a power cut can lose the last events, never the file. What is left to do is
-    # read from the
-    # stores, not from these events.
+    # read from the stores, not from these events.
     connection.execute("pragma synchronous = normal")

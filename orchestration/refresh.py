@@ -50,8 +50,7 @@ def bridge_steps(home: Home, night: date, announce: Callable[[str], None]) -> It
         _close_orphans(instance)
         blocked = set()
         # All feeds are loaded before any is pseudonymised: addresses of all are matched in one go, and the
-        # gazetteer that
-        # they are matched against is the newest.
+        # gazetteer that they are matched against is the newest.
         for feed in zone.contracts:
             for tags in _waiting(instance, zone, feed):
                 announce(f"{feed}: load and check")

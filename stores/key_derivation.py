@@ -34,12 +34,18 @@ def key_id(root: bytes) -> str:
 def key_from_hex(text: str, where: str) -> bytes:
     """Return the root key written in `text`. Raises `KeyUnavailableError`, which names `where`, never the
     text."""
-    try:
-        key = bytes.fromhex(text.strip())
-    except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
+    key = bytes_from_hex(text, KEY_BYTES)
+    if key is None:
         raise KeyUnavailableError(
             f"{where}: not a key. It must hold 64 hexadecimal digits. Restore it from the backup of the keys."
         )
     return key
+
+
+def bytes_from_hex(text: str, length: int) -> bytes | None:
+    """Return the `length` bytes that `text` writes in hexadecimal digits, None if it does not."""
+    try:
+        found = bytes.fromhex(text.strip())
+    except ValueError:
+        return None
+    return found if len(found) == length else None

@@ -11,6 +11,7 @@ import secrets
 import shlex
 import stat
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,20 +44,21 @@ class KeyProvider(Protocol):
         ...
 
 
-class RegisteredKeys:
+class RegisteredKeys(ABC):
     """What every provider shares: the register decides, the provider fetches."""
 
     @property
+    @abstractmethod
     def register(self) -> KeyRegister:
-        raise NotImplementedError
+        """The versions of the zone's roots, their ids and states."""
 
+    @abstractmethod
     def fetch(self, name: str, version: int) -> bytes:
         """Return the key as it is kept, unchecked. Raises `KeyUnavailableError`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def where(self, name: str, version: int) -> str:
         """Say where the key is kept, for messages."""
-        raise NotImplementedError
 
     def current(self, name: str) -> int:
         return self.register.root(name).current

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.attacks.filters import distinct_filters, single_bits
-from evaluation.attacks.result import EXACT_FULL_NAME_LIMIT, AttackResult
+from evaluation.attacks.result import FULL_NAME_LIMIT, AttackResult
 
 MOST_NODES = 3_000
 """The commonest filters and names that take part."""
@@ -31,7 +31,7 @@ def mine_patterns(
     reference_names: Sequence[str],
     *,
     target: str = "name filter",
-    limit: float | None = EXACT_FULL_NAME_LIMIT,
+    limit: float | None = FULL_NAME_LIMIT,
     control: bool = False,
 ) -> AttackResult:
     """Attack `filters` (records × words) with a list of names as often as people bear them.

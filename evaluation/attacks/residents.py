@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bridge.standardise import standardise_identities
-from stores.keys import derive_key
 from synthetic.names import draw_forenames, draw_surnames, read_names
 from synthetic.streams import pick, stream
 from synthetic.world import make_world
@@ -21,23 +20,6 @@ RESIDENTS_PER_HOUSEHOLD = 2.2
 FAMILIES_PER_RESIDENT = 0.45
 BIRTH_YEARS = (1935, 2015)
 FIRST_MONTH = date(2024, 10, 1)
-
-
-@dataclass(frozen=True)
-class KeysOfOneRun:
-    """Root keys made from a seed: for attacks, where nothing is kept. `whose` tells council from attacker."""
-
-    seed: int
-    whose: str = "council"
-
-    def root(self, name: str, version: int | None = None) -> bytes:
-        return derive_key(self.seed.to_bytes(32, "big"), "attack", self.whose, name, str(version or 1))
-
-    def current(self, name: str) -> int:  # noqa: ARG002
-        return 1
-
-    def usable(self, name: str) -> tuple[int, ...]:  # noqa: ARG002
-        return (1,)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,6 @@ GRAPH_LIMIT = 0.005
 CONTROL_LIMIT = 0.90
 """Promise 2 of the privacy design: shares of records re-identified, and what the controls must exceed."""
 
-EXACT_FULL_NAME_LIMIT = 0.002
-"""An attacker who knows the exact number of bearers of every name gets more full names than the 0.1 % promised (0.13
-to 0.16 % were measured): equal names give equal filters, or they could not link. That promise is missed, and
-docs/attacks.md says so; this limit keeps it from growing."""
-
 FREQUENCY_CONTROL_LIMIT = 0.10
 """Rank matching cannot tell rare values of equal frequency apart, so even a bare surname token keeps its rare names:
 its control must come to ten times what our tokens may."""

@@ -26,7 +26,6 @@ from evaluation.attacks.frequency import rank_match, value_counts
 from evaluation.attacks.graph import match_graphs
 from evaluation.attacks.patterns import mine_patterns
 from evaluation.attacks.residents import (
-    KeysOfOneRun,
     Names,
     county_names,
     county_residents,
@@ -35,7 +34,6 @@ from evaluation.attacks.residents import (
 )
 from evaluation.attacks.result import (
     CONTROL_LIMIT,
-    EXACT_FULL_NAME_LIMIT,
     FIELD_LIMIT,
     FREQUENCY_CONTROL_LIMIT,
     FULL_NAME_LIMIT,
@@ -43,6 +41,7 @@ from evaluation.attacks.result import (
     PATTERN_CONTROL_LIMIT,
     AttackResult,
 )
+from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FILTER_COLUMNS, FIRST_EPOCH, TOKEN_COLUMNS
 from governance.contracts import read_contracts
 from stores.keys import derive_key
@@ -70,6 +69,8 @@ FEWEST_TOKENS = 100
 """Columns with fewer tokens than this are not attacked: their share would say nothing."""
 
 NAME_TOKENS = frozenset({"full_name_token", "middle_full_name_token"})
+NAME_FILTER = "whole name filter"
+EVERYBODY = "all residents, exactly"
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,12 @@ class Targets:
     seed: int = 1
 
     @property
-    def council(self) -> KeysOfOneRun:
-        return KeysOfOneRun(self.seed)
+    def council(self) -> PassingKeys:
+        return PassingKeys(self.seed, "council")
 
     @property
-    def attacker(self) -> KeysOfOneRun:
-        return KeysOfOneRun(self.seed, "attacker")
+    def attacker(self) -> PassingKeys:
+        return PassingKeys(self.seed, "attacker")
 
     @cached_property
     def identities(self) -> pa.Table:
@@ -130,7 +131,7 @@ def run_attacks(chosen: str, targets: Targets) -> Iterator[AttackResult]:
 
 
 def name_filters(
-    names: Names, keys: KeysOfOneRun, recipe: FilterRecipe = COUNTY_RECIPE
+    names: Names, keys: PassingKeys, recipe: FilterRecipe = COUNTY_RECIPE
 ) -> npt.NDArray[np.uint64]:
     """Return the filters of `names` under `keys`, records × words."""
     root = keys.root("linkage")
@@ -147,19 +148,15 @@ def frequency_attacks(targets: Targets) -> Iterator[AttackResult]:
     generator = np.random.default_rng(targets.seed)
     half = np.sort(generator.permutation(targets.identities.num_rows)[: targets.identities.num_rows // 2])
     everybody = np.arange(targets.identities.num_rows)
-    listed = {
-        "all residents, exactly": (everybody, EXACT_FULL_NAME_LIMIT),
-        "a random half of the residents": (half, FULL_NAME_LIMIT),
-    }
-    for knowledge, (known, name_limit) in listed.items():
+    for knowledge, known in ((EVERYBODY, everybody), ("a random half of the residents", half)):
         for column in TOKEN_COLUMNS:
             ours, labels = (_codes(table[column]) for table in (targets.link_keys, targets.labels))
-            limit = name_limit if column in NAME_TOKENS else FIELD_LIMIT
+            limit = FULL_NAME_LIMIT if column in NAME_TOKENS else FIELD_LIMIT
             if (ours >= 0).sum() >= FEWEST_TOKENS:
                 yield _rank_matched(ours, labels, known, column, limit, knowledge, targets.seed)
         filters = _filter_codes(targets.link_keys)
         names = np.unique(standard_names(targets.identities).full, return_inverse=True)[1]
-        yield _rank_matched(filters, names, known, "whole name filter", name_limit, knowledge, targets.seed)
+        yield _rank_matched(filters, names, known, NAME_FILTER, FULL_NAME_LIMIT, knowledge, targets.seed)
     for field in ("forename", "surname"):
         ours, labels = (
             _codes(encode_tokens([targets.identities[field]], field, keys, FIRST_EPOCH))
@@ -294,7 +291,7 @@ def _epochs_joined(targets: Targets) -> Iterator[AttackResult]:
     names = targets.distinct
     identities = _name_table(names)
     epochs = [
-        encode_link_keys(identities, replace(targets.council, whose=f"council, epoch {epoch}"), epoch)
+        encode_link_keys(identities, replace(targets.council, owner=f"council, epoch {epoch}"), epoch)
         for epoch in (FIRST_EPOCH, FIRST_EPOCH + 1)
     ]
     first, second = (_values(table["full_name_token"]) for table in epochs)
