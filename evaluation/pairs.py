@@ -70,7 +70,7 @@ def best_threshold(
 
 def cluster_figures(found: Labels, truth: Labels) -> PairFigures:
     """Return pairwise figures of the clustering `found` against `truth`: a label per record in both."""
-    both = _together(found, truth)
+    both = labels_together(found, truth)
     return pair_figures(pairs_within(both), pairs_within(found), pairs_within(truth))
 
 
@@ -80,13 +80,22 @@ def b_cubed(found: Labels, truth: Labels) -> PairFigures:
     """
     if len(found) == 0:
         return pair_figures(0, 0, 0)
-    shared = _size_of_own(_together(found, truth))
-    precision = float(np.mean(shared / _size_of_own(found)))
-    recall = float(np.mean(shared / _size_of_own(truth)))
+    precision, recall = (float(np.mean(own)) for own in b_cubed_of_records(found, truth))
     return PairFigures(precision, recall, 2 * precision * recall / (precision + recall))
 
 
-def _together(found: Labels, truth: Labels) -> Labels:
+def b_cubed_of_records(
+    found: Labels, truth: Labels
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return, for every record, how much of its cluster is its person's and how much of its person its cluster
+    holds.
+    """
+    shared = _size_of_own(labels_together(found, truth))
+    return shared / _size_of_own(found), shared / _size_of_own(truth)
+
+
+def labels_together(found: Labels, truth: Labels) -> Labels:
+    """Return a label per record that is equal where both labels are; labels are zero or more."""
     return found * (int(truth.max(initial=0)) + 1) + truth
 
 
