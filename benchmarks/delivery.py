@@ -174,9 +174,9 @@ def _run(environment: dict[str, str], feed: str, night: str) -> dict[str, Any]:
 
 def deliver(feed: str, night: date) -> dict[str, Any]:
     """Take what waits of one feed from file to package, step by step, in this process."""
-    from bridge.inbox import register_deliveries
-    from bridge.ledger import WAITING_STATES, deliveries
-    from bridge.pseudonymise import pseudonymise_deliveries
+    from bridge.deliveries.inbox import register_deliveries
+    from bridge.deliveries.ledger import WAITING_STATES, deliveries
+    from bridge.pseudonymise.deliveries import pseudonymise_deliveries
     from bridge.run import load_feed, match_feed
     from bridge.zone import CouncilZone
     from exchange.transport import OUTBOX, Exchange

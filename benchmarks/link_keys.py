@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bridge.identities import IDENTITY_COLUMNS
-from bridge.link_keys import encode_link_keys
-from bridge.link_keys_columns import keyed_digests
-from bridge.standardise import standardise_identities
+from bridge.link_keys.columns import keyed_digests
+from bridge.link_keys.encoding import encode_link_keys
+from bridge.pseudonymise.identities import IDENTITY_COLUMNS
+from bridge.standardise.identities import standardise_identities
 from exchange.link_key_schema import FIRST_EPOCH
 from synthetic.names import draw_forenames, draw_surnames, read_names
 

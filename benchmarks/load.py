@@ -17,8 +17,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from bridge import loading
-from bridge.inbox import deliveries, register_deliveries
+from bridge.deliveries import loading
+from bridge.deliveries.inbox import deliveries, register_deliveries
 from bridge.zone import CouncilZone
 from expectations.suites import great_expectations
 from stores.home import Home

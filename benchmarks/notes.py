@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bridge.notes import note_concepts
-from bridge.notes_identifiers import IdentifierFinder, NoteSubject
+from bridge.notes.concept_rows import note_concepts
+from bridge.notes.identifiers import IdentifierFinder, NoteSubject
 from evaluation.notes_sentences import HELD_BACK
 from evaluation.notes_sources import county_notes, county_world, known_people
 
@@ -21,7 +21,7 @@ BEGIN = """
 import time
 import pyarrow, pydantic, yaml
 started = time.perf_counter()
-from bridge.notes import NoteReader
+from bridge.notes.concept_rows import NoteReader
 NoteReader()
 print(time.perf_counter() - started)
 """

@@ -10,7 +10,7 @@ from typing import Any
 
 from lxml import etree
 
-from bridge.parsing import parse_file
+from bridge.files.parsing import parse_file
 from governance.contracts import FORMATS, FeedContract, read_contract
 
 ROWS = 100_000

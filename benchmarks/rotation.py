@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.link_keys import made_up_identities
-from bridge.arrivals import ARRIVAL_SCHEMA
-from bridge.rotation import rotate_epoch
-from bridge.vault import open_vault
+from bridge.rotation.epoch_rotation import rotate_epoch
+from bridge.vault.arrivals import ARRIVAL_SCHEMA
+from bridge.vault.vault import open_vault
 from bridge.zone import CouncilZone
 from exchange.opening import ensure_stores, open_packages
 from exchange.sealed import publish_public_key

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bridge.arrivals import ARRIVAL_SCHEMA
-from bridge.identities import IDENTITY_SCHEMA
-from bridge.identity_texts import identity_texts
-from bridge.vault import open_vault
+from bridge.pseudonymise.identities import IDENTITY_SCHEMA
+from bridge.vault.arrivals import ARRIVAL_SCHEMA
+from bridge.vault.identity_texts import identity_texts
+from bridge.vault.vault import open_vault
 from bridge.zone import CouncilZone
 from stores.home import Home
 from stores.keys import COUNCIL_ROOTS, create_missing_keys

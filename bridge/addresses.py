@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bridge.identities import address_text
+from bridge.pseudonymise.identities import address_text
 from bridge.zone import CouncilZone
 from governance.contracts import FeedContract, Identifier, Table
 from stores.encrypted import attached, storage_key

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.vault import open_vault
+from bridge.vault.vault import open_vault
 from bridge.zone import CouncilZone
 from stores.digest import LogicalDigest, base_tables, lines_digest, query_digest, tables_digest
 from stores.encrypted import attached

@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 
 from bridge.addresses import AddressReport, match_addresses
-from bridge.feed_health import Drift, feed_health
-from bridge.feed_page import write_feed_page
-from bridge.feed_plots import trends
-from bridge.inbox import RegistrationReport, register_deliveries
-from bridge.ledger import CHECKED, REGISTERED, SEALED, Delivery, deliveries, writing
-from bridge.loading import LoadReport, load_deliveries
-from bridge.problems import NoSuchFileError
-from bridge.pseudonymise import PseudonymiseReport, pseudonymise_deliveries
+from bridge.deliveries.inbox import RegistrationReport, register_deliveries
+from bridge.deliveries.ledger import CHECKED, REGISTERED, SEALED, Delivery, deliveries, writing
+from bridge.deliveries.loading import LoadReport, load_deliveries
+from bridge.files.problems import NoSuchFileError
+from bridge.health.feed_health import Drift, feed_health
+from bridge.health.feed_page import write_feed_page
+from bridge.health.feed_plots import trends
+from bridge.pseudonymise.deliveries import PseudonymiseReport, pseudonymise_deliveries
 from bridge.zone import CouncilZone
 from expectations.validation import RuleNotEvaluatedError
 from governance.agreements import AgreementError

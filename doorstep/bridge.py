@@ -83,7 +83,7 @@ def status(as_json: AsJson = False) -> None:
 
     With --json: for each feed, `states` (state → deliveries) and `last_sealed` (delivery id or null).
     """
-    from bridge.ledger import SEALED, deliveries
+    from bridge.deliveries.ledger import SEALED, deliveries
     from bridge.zone import CouncilZone
 
     zone = CouncilZone.open(Home.from_environment())

@@ -30,7 +30,7 @@ def list_(
     With --json: `months` (use_case, as_of_month, cases, records), `cases` (with --refs: use_case, as_of_month, rank,
     score, record_refs) and `refused` (packages: name, reason).
     """
-    from bridge.cases import list_cases, receive_cases
+    from bridge.cases.cases import list_cases, receive_cases
     from bridge.zone import CouncilZone
 
     zone = CouncilZone.open(Home.from_environment())
@@ -71,7 +71,7 @@ def open_(
 
     What is shown goes to a terminal only, never into a file or another program.
     """
-    from bridge.reidentify import Request, open_case
+    from bridge.cases.reidentify import Request, open_case
     from bridge.zone import CouncilZone
 
     if not sys.stdout.isatty():
@@ -106,7 +106,7 @@ def audit(
 
     With --json: `entries`, `opened`, `refused`, `head` (note it elsewhere), and without --verify `log`, every entry.
     """
-    from bridge.cases import openings_log
+    from bridge.cases.cases import openings_log
     from bridge.zone import CouncilZone
     from governance.audit_log import Head
 

@@ -18,10 +18,10 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from bridge.officers import OfficersError
-from bridge.problems import NoSuchFileError
-from bridge.reidentify import RefusedError
-from bridge.vault_keys import VaultError
+from bridge.cases.officers import OfficersError
+from bridge.cases.reidentify import RefusedError
+from bridge.files.problems import NoSuchFileError
+from bridge.vault.keys import VaultError
 from governance.agreements import AgreementError
 from governance.audit_log import AuditLogError
 from governance.contracts import ContractError

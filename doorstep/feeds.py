@@ -29,7 +29,7 @@ def check(
 
     Exit code 1 if the file would be refused or rows would go to quarantine.
     """
-    from bridge.try_file import try_file
+    from bridge.deliveries.try_file import try_file
     from governance.contracts import read_contracts
 
     trial = try_file(file, read_contracts(), feed, table)
@@ -62,9 +62,9 @@ def check(
 @app.command("page")
 def page(as_json: AsJson = False) -> None:
     """Write a page for each feed: its rules, how often each delivery broke them, and trends. Counts only."""
-    from bridge.feed_health import feed_health
-    from bridge.feed_page import write_feed_page
-    from bridge.feed_plots import trends
+    from bridge.health.feed_health import feed_health
+    from bridge.health.feed_page import write_feed_page
+    from bridge.health.feed_plots import trends
     from bridge.zone import CouncilZone
 
     zone = CouncilZone.open(Home.from_environment())
@@ -89,7 +89,7 @@ def new(
     as_json: AsJson = False,
 ) -> None:
     """Draft a contract and a staging model from SAMPLE. They hold no value of it but codes that many rows have."""
-    from bridge.draft_contract import draft_feed
+    from bridge.files.draft_contract import draft_feed
 
     draft = draft_feed(sample, feed, out, table=table, partner=partner)
     written = [str(path) for path in (draft.contract_path, *draft.model_paths)]

@@ -72,7 +72,7 @@ def retire_root(home: Home, root: str, zone: str, version: int | None) -> list[d
 
 
 def _rotate_linkage(home: Home, on: date, workers: int) -> dict[str, Any]:
-    from bridge.rotation import rotate_epoch
+    from bridge.rotation.epoch_rotation import rotate_epoch
     from bridge.zone import CouncilZone
     from governance.retention import read_retention
 
@@ -80,7 +80,7 @@ def _rotate_linkage(home: Home, on: date, workers: int) -> dict[str, Any]:
 
 
 def _rotate_storage(home: Home, zone: str, on: date, announce: Announce) -> dict[str, Any]:
-    from bridge.storage_rotation import rotate_council_storage
+    from bridge.rotation.storage_rotation import rotate_council_storage
     from bridge.zone import CouncilZone
     from stores.store_rotation import rotate_storage
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.rotation import rotation_state
+from bridge.rotation.epoch_rotation import rotation_state
 from bridge.zone import CouncilZone
 from exchange.epoch_turn import linkage_epoch
 from exchange.opening import opened_packages

@@ -29,8 +29,8 @@ def excerpt(
     Nothing of a note is printed. With --json: `path`, `notes`, `identifiers` (how many were taken out, by kind).
     Exits with 1 unless DOORSTEP_NOTE_EXCERPTS=allowed.
     """
-    from bridge.hostile_files import RefusedFileError
-    from bridge.notes_excerpts import ExcerptsNotAllowedError, write_excerpts
+    from bridge.files.hostile_files import RefusedFileError
+    from bridge.notes.excerpts import ExcerptsNotAllowedError, write_excerpts
     from bridge.zone import CouncilZone
 
     try:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from bridge.inbox import WAITING_STATES, RegistrationReport, deliveries, register_deliveries
+from bridge.deliveries.inbox import WAITING_STATES, RegistrationReport, deliveries, register_deliveries
 from bridge.zone import CouncilZone
 from doorstep.console import AsJson, console, errors, print_json
 from governance.rules import rules_digest

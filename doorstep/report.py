@@ -38,7 +38,7 @@ def report(as_json: AsJson = False) -> None:
 
 
 def _council(home: Home) -> dict[str, Any]:
-    from bridge.inbox import deliveries
+    from bridge.deliveries.inbox import deliveries
     from bridge.zone import CouncilZone
 
     known = deliveries(CouncilZone.open(home))

@@ -24,7 +24,7 @@ def standardise(
 
     With --json: a list of {"step", "result"}; a result of null says that nothing is known.
     """
-    from bridge.standardise import STEPS, explain
+    from bridge.standardise.identities import STEPS, explain
 
     if column not in (*STEPS, "full_name"):
         raise typer.BadParameter(f"no such column. Choose from {', '.join(sorted((*STEPS, 'full_name')))}.")

@@ -26,7 +26,7 @@ def status(partner: PartnerOption = None, as_json: AsJson = False) -> None:
     With --json: a list, one object per vault: `partner`, `subjects`, `identities` (with those of before), `erased`,
     `shredded`, `unused_keys`, `keys_of_erased`.
     """
-    from bridge.vault import open_vault
+    from bridge.vault.vault import open_vault
     from bridge.zone import CouncilZone
 
     zone = CouncilZone.open(Home.from_environment())
@@ -43,7 +43,7 @@ def verify(partner: PartnerOption = None, as_json: AsJson = False) -> None:
 
     With --json: a list, one object per vault: `partner`, `subjects`, `erased`, `unreadable`.
     """
-    from bridge.vault import open_vault
+    from bridge.vault.vault import open_vault
     from bridge.zone import CouncilZone
 
     zone = CouncilZone.open(Home.from_environment())

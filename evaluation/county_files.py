@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bridge.hostile_files import RefusedFileError
-from bridge.parsed_file import ROW_NUMBER
-from bridge.parsing import parse_file
-from bridge.typed_columns import typed_columns
+from bridge.files.hostile_files import RefusedFileError
+from bridge.files.parsed_file import ROW_NUMBER
+from bridge.files.parsing import parse_file
+from bridge.files.typed_columns import typed_columns
 from expectations.rules import DELIVERY_ID
 from governance.contracts import CSV, XML, Column, FeedContract, Table, delivery_date_of
 from stores.home import Home

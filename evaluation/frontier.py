@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import splink.comparison_level_library as cll
 
-from bridge.link_keys import encode_tokens
-from bridge.link_keys_filters import FilterRecipe, encode_filters
-from bridge.standardise import standardise_identities
+from bridge.link_keys.encoding import encode_tokens
+from bridge.link_keys.filters import FilterRecipe, encode_filters
+from bridge.standardise.identities import standardise_identities
 from evaluation.attacks.differences import find_rectangles
 from evaluation.attacks.frequency import rank_match, value_counts
 from evaluation.attacks.graph import match_graphs

@@ -13,7 +13,7 @@ from splink import SettingsCreator, block_on
 from splink.internals.blocking_rule_creator import BlockingRuleCreator
 from splink.internals.comparison_creator import ComparisonCreator
 
-from bridge.standardise import standardise_identities
+from bridge.standardise.identities import standardise_identities
 from evaluation.datasets import PeopleTable
 from linkage.pairs import linking_connection, one_thread, quiet_linker
 from linkage.training import SEED

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bridge.identities import record_references
+from bridge.pseudonymise.identities import record_references
 from bridge.zone import CouncilZone
 from evaluation.linkage_identities import newest_identities
 from evaluation.linkage_origins import LARGEST_RECALL_GAP, OriginFigures, figures_by_origin, recall_gap
@@ -132,8 +132,8 @@ def _origins(home: Home, person: pa.ChunkedArray) -> np.ndarray:
 
 
 def truth_by_record(home: Home) -> pa.Table:
-    """Return the truth as record_ref, feed, person_id, by recomputing each reference from the partner's own
-    key.
+    """Return the truth as record_ref, feed, person_id, household_id, errors, by recomputing each reference from the
+    partner's own key.
     """
     records = _records(home)
     zone = CouncilZone.open(home)
@@ -151,7 +151,8 @@ def _with_references(zone: CouncilZone, feed: str, table: Table, records: pa.Tab
     split = pc.split_pattern(own["key"], KEY_SEPARATOR, max_splits=len(table.key) - 1)
     keys = pa.table({column.name: pc.list_element(split, place) for place, column in enumerate(table.key)})
     references = record_references(table, keys, zone.keys, zone.contracts[feed].agreement)
-    return pa.table({"record_ref": references, "feed": own["feed"], "person_id": own["person_id"]})
+    known = ("feed", "person_id", "household_id", "errors")
+    return pa.table({"record_ref": references, **{name: own[name] for name in known}})
 
 
 def _labels(column: pa.ChunkedArray) -> np.ndarray:

@@ -20,7 +20,7 @@ from splink import block_on
 from splink.internals.blocking_rule_creator import BlockingRuleCreator
 from splink.internals.comparison_creator import ComparisonCreator
 
-from bridge.link_keys import encode_link_keys, encode_tokens
+from bridge.link_keys.encoding import encode_link_keys, encode_tokens
 from evaluation.datasets import PeopleTable, febrl3, historical_50k, own_table
 from evaluation.linkage_clear import (
     LOWEST_WEIGHT,

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bridge.addresses import MatchedAddresses, is_gazetteer, matched_in, texts_without_uprn
-from bridge.identities import IDENTITY_COLUMNS, address_text, identities
-from bridge.parsing import parse_tables
-from bridge.pseudonymise import ADULT_DAYS
-from bridge.typed_columns import typed_columns
+from bridge.files.parsing import parse_tables
+from bridge.files.typed_columns import typed_columns
+from bridge.pseudonymise.deliveries import ADULT_DAYS
+from bridge.pseudonymise.identities import IDENTITY_COLUMNS, address_text, identities
 from expectations.rules import DELIVERY_ID
 from governance.contracts import FeedContract, Identifier, Table, delivery_date_of, read_contracts
 from stores.home import Home
@@ -41,7 +41,7 @@ class _File:
 
 def newest_identities(home: Home) -> pa.Table:
     """Return the newest identity of every record of a person: record_ref, feed, table, key, is_minor, then the
-    columns that `bridge.link_keys` encodes, as partners wrote them; sorted by record_ref.
+    columns that `bridge.link_keys.encoding` encodes, as partners wrote them; sorted by record_ref.
 
     `key` is written as in the county's truth; `record_ref` is made of feed, table and key.
     """

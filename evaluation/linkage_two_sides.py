@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import splink.comparison_level_library as cll
 from splink.internals.comparison_creator import ComparisonCreator
 
-from bridge.link_keys import encode_link_keys
-from bridge.standardise import standardise_identities
+from bridge.link_keys.encoding import encode_link_keys
+from bridge.standardise.identities import standardise_identities
 from evaluation.linkage_origins import LARGEST_RECALL_GAP, OriginFigures, figures_by_origin, recall_gap
 from evaluation.pairs import cluster_figures, pairs_within
 from evaluation.passing_keys import PassingKeys

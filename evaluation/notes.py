@@ -17,9 +17,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from bridge.notes import read_notes
-from bridge.notes_context import AFFIRMED
-from bridge.notes_identifiers import FoundIdentifier, IdentifierFinder, NoteSubject
+from bridge.notes.concept_rows import read_notes
+from bridge.notes.context import AFFIRMED
+from bridge.notes.identifiers import FoundIdentifier, IdentifierFinder, NoteSubject
 from evaluation.notes_sentences import HALVES, HELD_BACK, UNREAD
 from evaluation.notes_sources import (
     HOUSEHOLDS,

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from bridge.notes_identifiers import KnownPeople
+from bridge.notes.identifiers import KnownPeople
 from evaluation.datasets import BENCHMARK_DATA_VARIABLE, DatasetError
 from evaluation.notes_sentences import half_grammar
 from governance.contracts import Identifier

@@ -26,7 +26,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bridge.identities import record_references
+from bridge.pseudonymise.identities import record_references
 from bridge.zone import CouncilZone
 from governance.retention import add_months
 from governance.use_cases import UseCase, read_use_cases

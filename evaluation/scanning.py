@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bridge.vault import open_vault
+from bridge.vault.vault import open_vault
 from bridge.zone import CouncilZone
 from evaluation.scanning_packages import BothWays
 from governance.scanner import ScanReport, scan_analytics

@@ -180,7 +180,7 @@ class Table:
     derived_from: str | None = None
     """The table of the same feed whose rows the bridge makes this one from; no partner sends a file of it."""
     derived_by: str | None = None
-    """The bridge's derivation that makes it (`bridge/derived.py` lists them)."""
+    """The bridge's derivation that makes it (`bridge/pseudonymise/derived.py` lists them)."""
 
     @property
     def qualified_name(self) -> str:

@@ -53,13 +53,14 @@ Numbers = npt.NDArray[np.int64]
 @dataclass(frozen=True)
 class Clusters:
     """`labels[i]` is the cluster of record i: the position of its first record. `refused` merges were
-    undone; `bridges` are the weak links that were cut before.
+    undone; `bridges` are the weak links that were cut before. `declined[e]`: edge e did not get to join two people.
     """
 
     labels: Numbers
     contradicted: int
     refused: int
-    bridges: int = 0
+    bridges: int
+    declined: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,18 @@ class Edges:
         return Edges(self.left[chosen], self.right[chosen], self.weight[chosen])
 
 
-def cluster(edges: Edges, link_keys: pa.Table) -> Clusters:
-    """Cluster the records of `link_keys` (rows in order of record_ref) by `edges`."""
+def cluster(edges: Edges, link_keys: pa.Table, copies: Numbers | None = None) -> Clusters:
+    """Cluster the records of `link_keys` (rows in order of record_ref) by `edges`.
+
+    `copies[i]`: how many records have the keys of record i, where only one of them is among the rows. What happens to
+    a record hangs on nothing outside its own connected component: `linkage.incremental` counts on that.
+    """
     count = link_keys.num_rows
-    bridges = _weak_bridges(edges, count)
+    bridges = _weak_bridges(edges, count, np.ones(count, np.int64) if copies is None else copies)
+    declined = bridges.copy()
+    unbroken = np.flatnonzero(~bridges)
     edges = edges.taken(~bridges)
-    component = _components(edges, count)
+    component = component_of(edges, count)
     suspect = _contradicted_components(component, link_keys)
     labels = _first_record(component)
     in_suspect = suspect[component]
@@ -148,28 +155,38 @@ def cluster(edges: Edges, link_keys: pa.Table) -> Clusters:
             )
         )
         undecided = _undecided(listed, facts)
-        kept = [(left, right) for place, (left, right, _) in enumerate(listed) if place not in undecided]
-        parents, refused = _guarded_merge(kept, records.tolist(), facts)
-        refused += len(undecided)
+        kept = [place for place in range(len(listed)) if place not in undecided]
+        parents, refused_places = _guarded_merge(
+            [listed[place][:2] for place in kept], records.tolist(), facts
+        )
+        refused = len(refused_places) + len(undecided)
         labels[records] = parents
-    return Clusters(labels, int(suspect.sum()), refused, int(bridges.sum()))
+        in_question = unbroken[np.flatnonzero(chosen)]
+        declined[in_question[[*undecided, *(kept[place] for place in refused_places)]]] = True
+    return Clusters(labels, int(suspect.sum()), refused, int(bridges.sum()), declined)
 
 
-def _components(edges: Edges, count: int) -> npt.NDArray[np.int32]:
+def component_of(edges: Edges, count: int) -> npt.NDArray[np.int32]:
+    """Return the connected component of every record, numbered by their first records."""
     links = (np.ones(len(edges.left), dtype=np.bool_), (edges.left, edges.right))
     _, component = connected_components(coo_matrix(links, shape=(count, count)), directed=False)
     return component
 
 
-def _weak_bridges(edges: Edges, count: int) -> npt.NDArray[np.bool_]:
+def _weak_bridges(edges: Edges, count: int, copies: Numbers) -> npt.NDArray[np.bool_]:
     """Return which edges are weak bridges: all links between two groups, weak ones, that hang on a single record.
 
     Groups are made by the strong links, then by the weak ones from the strongest down, so that a record that
     belongs weakly to one group cannot carry it over to another.
     """
-    group = _components(edges.taken(edges.weight >= BRIDGE_WEIGHT), count).astype(np.int64)
-    size = np.bincount(group, minlength=1).tolist()
-    weak = np.flatnonzero((edges.weight < BRIDGE_WEIGHT) & (group[edges.left] != group[edges.right]))
+    group = component_of(edges.taken(edges.weight >= BRIDGE_WEIGHT), count).astype(np.int64)
+    size = np.bincount(group, weights=copies, minlength=1).astype(np.int64).tolist()
+    within = component_of(edges, count)
+    # Too few records for two groups of that size: nothing to cut there.
+    large = np.bincount(within, weights=copies, minlength=1) >= 2 * BRIDGE_SIZE
+    weak = np.flatnonzero(
+        (edges.weight < BRIDGE_WEIGHT) & (group[edges.left] != group[edges.right]) & large[within[edges.left]]
+    )
     cut = np.zeros(len(edges.weight), dtype=np.bool_)
     parent = list(range(len(size)))
 
@@ -289,9 +306,10 @@ def _undecided(edges: Sequence[tuple[int, int, float]], facts: Mapping[int, Fact
 
 def _guarded_merge(
     edges: Sequence[tuple[int, int]], records: list[int], facts: dict[int, Facts]
-) -> tuple[list[int], int]:
-    """Merge along `edges` in their order unless identities contradict; return each record's root, and
-    refusals."""
+) -> tuple[list[int], list[int]]:
+    """Merge along `edges` in their order unless identities contradict; return each record's root, and the places of
+    the edges refused.
+    """
     parent = {record: record for record in records}
 
     def root(record: int) -> int:
@@ -300,13 +318,13 @@ def _guarded_merge(
             record = parent[record]
         return record
 
-    refused = 0
-    for one, other in edges:
+    refused = []
+    for place, (one, other) in enumerate(edges):
         first, second = sorted((root(one), root(other)))
         if first == second:
             continue
         if facts[first].contradicts(facts[second]):
-            refused += 1
+            refused.append(place)
             continue
         parent[second] = first
         facts[first] = facts[first].joined(facts[second])

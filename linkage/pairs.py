@@ -14,6 +14,7 @@ from splink import DuckDBAPI, Linker
 
 from exchange.link_key_schema import FILTER_BITS, FILTER_COLUMNS, TOKEN_COLUMNS
 from linkage.comparisons import BIRTH_DATE_TOKENS, comparison_columns
+from linkage.frequencies import frequencies_query, frequency_columns
 
 COMPARED = "compared_records"
 THREADS = 2
@@ -72,8 +73,8 @@ independent."""
 
 @dataclass(frozen=True)
 class ScoredPairs:
-    """What Splink found. `edges`: record_ref_l, record_ref_r, match_weight, sorted by weight, then
-    references.
+    """What Splink found. `edges`: record_ref_l, record_ref_r, match_weight, match_key (the place of the first blocking
+    rule that the pair meets), sorted by weight, then references.
 
     `alike`: record_ref → record_ref of the record with identical keys that was compared in its place.
     `candidates` counts compared pairs by blocking rule; `weights` counts them by whole match weight.
@@ -148,14 +149,29 @@ def score_pairs(
     extra_columns: Sequence[str] = (),
     *,
     collapse: bool = True,
+    changed: pa.Array | None = None,
+    frequencies: Mapping[str, pa.Table] | None = None,
 ) -> ScoredPairs:
     """Compare the records of `link_keys` (`LINK_KEY_SCHEMA`, feed, extra columns) that share a blocking
     token.
+
+    With `changed`, only pairs that one of these record references is in. `frequencies`: term frequencies by column,
+    where `link_keys` are not all records there are (see `linkage.frequencies`).
     """
+    rules = [rule["blocking_rule"] for rule in settings["blocking_rules_to_generate_predictions"]]
     connection = linking_connection()
     try:
         load_compared_records(connection, link_keys, extra_columns, collapse=collapse)
+        if changed is not None:
+            settings = _only_changed(connection, settings, changed)
         linker = quiet_linker(COMPARED, dict(settings), connection)
+        for column in frequency_columns(settings):
+            counted = (
+                connection.execute(frequencies_query(COMPARED, column)).to_arrow_table()
+                if frequencies is None
+                else frequencies[column]
+            )
+            linker.table_management.register_term_frequency_lookup(counted, column)
         predicted = linker.inference.predict().physical_name
         lowest, highest = REPORTED_WEIGHTS
         weights = connection.execute(
@@ -169,11 +185,12 @@ def score_pairs(
         candidates = connection.execute(
             f"select match_key::integer as rule, count(*) as pairs from {predicted} group by all order by all"
         ).fetchall()
-        rules = [rule["blocking_rule"] for rule in settings["blocking_rules_to_generate_predictions"]]
         return ScoredPairs(
             edges=connection.execute(
                 f"""
-                select record_ref_l, record_ref_r, round(match_weight, 6) as match_weight
+                select
+                    record_ref_l, record_ref_r, round(match_weight, 6) as match_weight,
+                    match_key::utinyint as match_key,
                 from {predicted}
                 join {COMPARED} as l on l.record_ref = record_ref_l
                 join {COMPARED} as r on r.record_ref = record_ref_r
@@ -189,3 +206,21 @@ def score_pairs(
         )
     finally:
         connection.close()
+
+
+def _only_changed(
+    connection: duckdb.DuckDBPyConnection, settings: Mapping[str, Any], changed: pa.Array
+) -> Mapping[str, Any]:
+    """Mark the records that changed; return `settings` that compare no pair without one of them."""
+    connection.register("changed_records", pa.table({"record_ref": changed}))
+    connection.execute(
+        f"""
+        create or replace table {COMPARED} as
+        select *, record_ref in (from changed_records) as is_changed from {COMPARED} order by record_ref
+        """
+    )
+    rules = [
+        rule | {"blocking_rule": f"({rule['blocking_rule']}) and (l.is_changed or r.is_changed)"}
+        for rule in settings["blocking_rules_to_generate_predictions"]
+    ]
+    return {**settings, "blocking_rules_to_generate_predictions": rules}

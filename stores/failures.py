@@ -9,7 +9,7 @@ import traceback
 
 
 def kind_and_place(error: BaseException) -> str:
-    """Return, say, `ConversionException in bridge/loading.py, line 128`."""
+    """Return, say, `ConversionException in bridge/deliveries/loading.py, line 128`."""
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return type(error).__name__

@@ -12,9 +12,9 @@ import duckdb
 import hypothesis
 import pytest
 
-from bridge.inbox import RegistrationReport, deliveries, register_deliveries
-from bridge.ledger import Delivery
-from bridge.loading import LoadReport, load_deliveries
+from bridge.deliveries.inbox import RegistrationReport, deliveries, register_deliveries
+from bridge.deliveries.ledger import Delivery
+from bridge.deliveries.loading import LoadReport, load_deliveries
 from bridge.zone import CouncilZone
 from governance.contracts import CONTRACTS_FOLDER
 from stores.encrypted import attached

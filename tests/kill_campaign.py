@@ -26,7 +26,7 @@ from typing import Any
 import pandas  # noqa: F401 - DuckDB asks for it in every life, and a fork should find it there
 from small_deliveries import SmallCounty, contracts_of, make_small_home, small_deliveries
 
-import bridge.loading
+import bridge.deliveries.loading
 from expectations.suites import great_expectations
 from expectations.validation import Findings
 from governance.agreements import read_agreement
@@ -98,7 +98,7 @@ def main(folder: Path, kills: int, seed: int, pairs: int, rules: bool) -> dict[s
     if rules:
         great_expectations()
     else:
-        bridge.loading.check_rows = bridge.loading.check_deliveries = _nothing_broken  # type: ignore[assignment]
+        bridge.deliveries.loading.check_rows = bridge.deliveries.loading.check_deliveries = _nothing_broken  # type: ignore[assignment]
     campaigns = [Campaign(folder / "-".join(feeds), feeds) for feeds in PAIRS[:pairs]]
     expected = {}
     for campaign in campaigns:

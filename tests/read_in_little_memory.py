@@ -16,8 +16,8 @@ from typing import Any
 
 import pandas  # noqa: F401 - DuckDB asks for it; it should not count as the file's memory
 
-from bridge.hostile_files import RefusedFileError
-from bridge.parsing import parse_tables
+from bridge.files.hostile_files import RefusedFileError
+from bridge.files.parsing import parse_tables
 from governance.contracts import FeedContract, read_contracts
 
 MOST_BYTES = 1 << 30

@@ -12,11 +12,11 @@ from pathlib import Path
 from partner_files import name_of, partner_files
 
 from bridge.addresses import match_addresses
+from bridge.deliveries.inbox import register_deliveries
+from bridge.deliveries.ledger import CHECKED, REGISTERED, deliveries
+from bridge.deliveries.loading import load_deliveries
 from bridge.digest import council_digest
-from bridge.inbox import register_deliveries
-from bridge.ledger import CHECKED, REGISTERED, deliveries
-from bridge.loading import load_deliveries
-from bridge.pseudonymise import pseudonymise_deliveries
+from bridge.pseudonymise.deliveries import pseudonymise_deliveries
 from bridge.zone import CouncilZone
 from exchange.opening import open_packages
 from exchange.sealed import publish_public_key

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bridge.ledger import CHECKED, Delivery, insert_deliveries, writing
+from bridge.deliveries.ledger import CHECKED, Delivery, insert_deliveries, writing
 from bridge.zone import CouncilZone
 from exchange.opening import OpeningReport, open_packages
 from exchange.sealed import publish_public_key

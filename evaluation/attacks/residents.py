@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bridge.standardise import standardise_identities
+from bridge.standardise.identities import standardise_identities
 from synthetic.names import draw_forenames, draw_surnames, read_names
 from synthetic.streams import pick, stream
 from synthetic.world import make_world

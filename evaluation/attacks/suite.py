@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bridge.identities import property_references, record_references
-from bridge.link_keys import encode_link_keys, encode_tokens
-from bridge.link_keys_filters import COUNTY_RECIPE, FilterRecipe, encode_filters
+from bridge.link_keys.encoding import encode_link_keys, encode_tokens
+from bridge.link_keys.filters import COUNTY_RECIPE, FilterRecipe, encode_filters
+from bridge.pseudonymise.identities import property_references, record_references
 from evaluation.attacks.audiences import join_ids
 from evaluation.attacks.cooccurrence import refine_colours
 from evaluation.attacks.dictionary import look_up

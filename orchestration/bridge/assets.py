@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import dagster as dg
 
-from bridge.feed_health import Drift
-from bridge.loading import LoadReport
-from bridge.pseudonymise import pseudonymise_deliveries
+from bridge.deliveries.loading import LoadReport
+from bridge.health.feed_health import Drift
+from bridge.pseudonymise.deliveries import pseudonymise_deliveries
 from bridge.run import load_feed, match_feed
 from governance.contracts import FeedContract
 from orchestration.bridge.council import Council

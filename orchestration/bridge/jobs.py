@@ -8,7 +8,7 @@ from datetime import date
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from bridge.inbox import WAITING_STATES, deliveries, register_deliveries
+from bridge.deliveries.inbox import WAITING_STATES, deliveries, register_deliveries
 from bridge.zone import CouncilZone
 from governance.contracts import FeedContract
 from orchestration.bridge.partitions import deliveries_of

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_deliveries import SmallCounty, SmallDelivery, make_small_home, small_deliveries
 
-import bridge.loading
+import bridge.deliveries.loading
 from expectations.validation import Findings
 
 DAYS = (date(2024, 6, 3), date(2024, 7, 1), date(2024, 8, 5))
@@ -54,7 +54,7 @@ def _without_rules(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def without_rules(monkeypatch: Any) -> None:
     for name in ("check_rows", "check_deliveries"):
-        monkeypatch.setattr(bridge.loading, name, lambda *_: Findings((), ()))
+        monkeypatch.setattr(bridge.deliveries.loading, name, lambda *_: Findings((), ()))
 
 
 def arrived(template: Path, batches: Sequence[Sequence[SmallDelivery]]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bridge.loading import DeliveryVerdict, LoadReport
+from bridge.deliveries.loading import DeliveryVerdict, LoadReport
 
 ACCOUNTS = (
     "account_ref,lead_liab_pos,party_ref,lead_liab_title,lead_liab_name,date_of_birth,uprn,addr1,addr2,addr3,"
@@ -399,7 +399,7 @@ def test_a_delivery_without_one_good_row_is_refused_and_does_not_count_as_empty(
 
 def test_an_outsized_file_is_refused_in_little_memory(council: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     drop_accounts(council, (ACCOUNTS + "CANARY1,1,").encode() + b"x" * (60 << 20))
-    monkeypatch.setattr("bridge.hostile_files.MAXIMUM_FILE_BYTES", 50 << 20)
+    monkeypatch.setattr("bridge.files.hostile_files.MAXIMUM_FILE_BYTES", 50 << 20)
     council.register()
     tracemalloc.start()
     report = council.load("council_tax")

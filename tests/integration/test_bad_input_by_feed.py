@@ -22,10 +22,10 @@ from tempfile import TemporaryDirectory
 import pytest
 from partner_files import ROWS, PartnerFile, fixed_width_lines, json_lines, name_of, partner_files
 
-from bridge.hostile_files import RefusedFileError
-from bridge.ledger import Delivery, DeliveryFile
-from bridge.loading import BatchLoad, check_table
-from bridge.parsing import parse_tables
+from bridge.deliveries.ledger import Delivery, DeliveryFile
+from bridge.deliveries.loading import BatchLoad, check_table
+from bridge.files.hostile_files import RefusedFileError
+from bridge.files.parsing import parse_tables
 from governance.contracts import Column, Identifier, read_contracts
 
 CONTRACTS = read_contracts()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.ledger import SEALED, deliveries
+from bridge.deliveries.ledger import SEALED, deliveries
 from bridge.zone import CouncilZone
 from exchange.opening import open_packages
 from stores.analytics import AnalyticsZone

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from partner_files import ROWS, name_of, partner_files
 
-from bridge.feed_health import feed_health
+from bridge.health.feed_health import feed_health
 from governance.contracts import FeedContract, read_contracts
 
 CONTRACTS = read_contracts()

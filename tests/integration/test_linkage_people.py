@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from bridge.link_keys import encode_link_keys
+from bridge.link_keys.encoding import encode_link_keys
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.people import PeopleReport, resolve_people

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from bridge.link_keys import encode_link_keys
+from bridge.link_keys.encoding import encode_link_keys
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.model import MODEL_PATH, read_model

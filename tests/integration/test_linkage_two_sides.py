@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from bridge.identities import IDENTITY_COLUMNS
+from bridge.pseudonymise.identities import IDENTITY_COLUMNS
 from evaluation import linkage_two_sides
 from evaluation.linkage_county import compare_county
 from evaluation.linkage_identities import newest_identities

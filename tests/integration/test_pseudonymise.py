@@ -13,12 +13,12 @@ from typing import Any, BinaryIO
 import pytest
 from two_zones import FIRST_DAY, NIGHT, Rows, TwoZones, make_two_zones, table_of
 
-import bridge.pseudonymise
+import bridge.pseudonymise.deliveries
 import exchange.opening
 from bridge.addresses import match_addresses
 from bridge.digest import council_digest
-from bridge.pseudonymise import original_reference, pseudonymise_deliveries
-from bridge.vault import VaultError, VaultReport, open_vault
+from bridge.pseudonymise.deliveries import original_reference, pseudonymise_deliveries
+from bridge.vault.vault import VaultError, VaultReport, open_vault
 from exchange.sealed import PREFIX, PackageLabel, Part, seal_into
 from governance.agreements import AgreementError
 from governance.contracts import CONTRACTS_FOLDER
@@ -267,7 +267,7 @@ def test_a_kill_while_sealing_is_made_good_by_the_next_run(
     send(twin)
 
     point = {"before vault": "_keep_identities", "before ledger": "_finish"}.get(step, "_write_package")
-    original, calls = getattr(bridge.pseudonymise, point), []
+    original, calls = getattr(bridge.pseudonymise.deliveries, point), []
 
     def stop(*arguments: object, **named: object) -> object:
         calls.append(1)
@@ -276,7 +276,7 @@ def test_a_kill_while_sealing_is_made_good_by_the_next_run(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(bridge.pseudonymise, point, stop)
+        patched.setattr(bridge.pseudonymise.deliveries, point, stop)
         with pytest.raises(Killed):
             send(zones)
     zones.open(FEED)
@@ -337,7 +337,7 @@ def test_a_column_that_was_not_agreed_is_refused_on_arrival_too(
         wider = payload.rows.append_column("lead_liab_name", [["a"] * payload.rows.num_rows])
         seal_into(target, label, [replace(payload, rows=wider), *parts[1:]], *others)
 
-    monkeypatch.setattr(bridge.pseudonymise, "seal_into", seal_too_much)
+    monkeypatch.setattr(bridge.pseudonymise.deliveries, "seal_into", seal_too_much)
     pseudonymise_deliveries(zones.council, FEED, [zones.stage(FEED, WEEK)], NIGHT)
     report = zones.open(FEED)
     assert report.packages == 0

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from two_zones import FIRST_DAY, NIGHT, TwoZones, make_two_zones, table_of
 
-from bridge.pseudonymise import pseudonymise_deliveries
-from bridge.rotation import rotate_epoch
-from bridge.vault import open_vault
+from bridge.pseudonymise.deliveries import pseudonymise_deliveries
+from bridge.rotation.epoch_rotation import rotate_epoch
+from bridge.vault.vault import open_vault
 from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
 from linkage.people import resolve_people
 
@@ -142,7 +142,7 @@ def test_a_delivery_sealed_while_a_rotation_is_unfinished_waits_for_the_turn(
     zones.stage(FEED, WEEK)
     send(zones)
     with monkeypatch.context() as patched:
-        patched.setattr("bridge.rotation._write_manifest", _stop)
+        patched.setattr("bridge.rotation.epoch_rotation._write_manifest", _stop)
         with pytest.raises(Killed):
             rotate_epoch(zones.council, NIGHT)
     moved = [{**ACCOUNTS[0], "uprn": "100000000009"}, *ACCOUNTS[1:]]
@@ -168,7 +168,7 @@ def test_a_late_delivery_does_not_put_an_older_identity_over_the_vaults(
     zones.stage(FEED, WEEK, delivered=SECOND_DAY)
     send(zones)
     with monkeypatch.context() as patched:
-        patched.setattr("bridge.rotation._write_manifest", _stop)
+        patched.setattr("bridge.rotation.epoch_rotation._write_manifest", _stop)
         with pytest.raises(Killed):
             rotate_epoch(zones.council, NIGHT)
     zones.stage(FEED, WEEK, delivered=FIRST_DAY, received=THIRD_DAY)

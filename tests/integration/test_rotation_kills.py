@@ -22,9 +22,9 @@ from two_zones import NIGHT, TwoZones, make_two_zones
 
 import stores.encrypted
 from bridge.digest import council_digest
-from bridge.pseudonymise import pseudonymise_deliveries
-from bridge.rotation import rotate_epoch, rotation_state
-from bridge.storage_rotation import rotate_council_storage
+from bridge.pseudonymise.deliveries import pseudonymise_deliveries
+from bridge.rotation.epoch_rotation import rotate_epoch, rotation_state
+from bridge.rotation.storage_rotation import rotate_council_storage
 from stores.digest import analytics_digest
 from stores.publishing import publish
 from stores.store_rotation import rotate_storage, store_versions

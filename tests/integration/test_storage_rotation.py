@@ -12,9 +12,9 @@ from two_zones import NIGHT, TwoZones, make_two_zones, table_of
 
 import stores.encrypted
 from bridge.digest import council_digest
-from bridge.pseudonymise import pseudonymise_deliveries
-from bridge.storage_rotation import rotate_council_storage
-from bridge.vault import open_vault
+from bridge.pseudonymise.deliveries import pseudonymise_deliveries
+from bridge.rotation.storage_rotation import rotate_council_storage
+from bridge.vault.vault import open_vault
 from stores.digest import analytics_digest
 from stores.encrypted import StoreUnreadableError, attached, rewrite, storage_key, store_version
 from stores.key_rotation import destroy_version

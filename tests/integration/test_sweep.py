@@ -10,7 +10,7 @@ import pytest
 from two_zones import TwoZones, make_two_zones
 
 import governance.sweep
-from bridge.pseudonymise import pseudonymise_deliveries
+from bridge.pseudonymise.deliveries import pseudonymise_deliveries
 from governance.retention import read_retention
 from governance.sweep import sweep
 from stores.publishing import publish, published_marts, versions

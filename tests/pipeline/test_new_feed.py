@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The night as `doorstep refresh` runs it, up to linkage and staging: one feed alone makes no household months.
 UP_TO_PEOPLE = """
 from datetime import date
-from bridge.inbox import register_deliveries
+from bridge.deliveries.inbox import register_deliveries
 from bridge.zone import CouncilZone
 from orchestration.refresh import analytics_steps, bridge_steps
 from stores.home import Home

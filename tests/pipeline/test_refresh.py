@@ -101,7 +101,7 @@ def test_marts_can_be_read_while_a_refresh_is_running(busy_night: BusyNight) -> 
 
 
 def _states(home: Path) -> dict[str, dict[str, str]]:
-    from bridge.inbox import deliveries
+    from bridge.deliveries.inbox import deliveries
     from bridge.zone import CouncilZone
 
     states: dict[str, dict[str, str]] = {}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bridge.link_keys_filters import COUNTY_RECIPE, FilterRecipe
+from bridge.link_keys.filters import COUNTY_RECIPE, FilterRecipe
 from doorstep.cli import app
 from evaluation.attacks import differences, patterns, suite
 from evaluation.attacks.audiences import join_ids

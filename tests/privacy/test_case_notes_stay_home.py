@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 from two_zones import TwoZones, make_two_zones
 
-from bridge.inbox import register_deliveries
-from bridge.ledger import SEALED, deliveries
-from bridge.loading import load_deliveries
-from bridge.pseudonymise import pseudonymise_deliveries
-from bridge.vault import open_vault
+from bridge.deliveries.inbox import register_deliveries
+from bridge.deliveries.ledger import SEALED, deliveries
+from bridge.deliveries.loading import load_deliveries
+from bridge.pseudonymise.deliveries import pseudonymise_deliveries
+from bridge.vault.vault import open_vault
 from exchange.sealed import open_sealed, read_public_key
 from governance.contracts import FeedContract
 from governance.scanner import scan_analytics

@@ -14,12 +14,12 @@ from two_zones import NIGHT, TwoZones, make_two_zones
 from typer.testing import CliRunner
 
 from bridge.addresses import match_addresses
-from bridge.inbox import register_deliveries
-from bridge.loading import load_deliveries
-from bridge.pseudonymise import pseudonymise_deliveries
-from bridge.rotation import rotate_epoch
-from bridge.storage_rotation import rotate_council_storage
-from bridge.vault import open_vault
+from bridge.deliveries.inbox import register_deliveries
+from bridge.deliveries.loading import load_deliveries
+from bridge.pseudonymise.deliveries import pseudonymise_deliveries
+from bridge.rotation.epoch_rotation import rotate_epoch
+from bridge.rotation.storage_rotation import rotate_council_storage
+from bridge.vault.vault import open_vault
 from doorstep.cli import app
 from exchange.opening import ensure_stores, open_packages
 from governance.retention import read_retention

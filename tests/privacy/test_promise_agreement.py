@@ -15,8 +15,8 @@ import pytest
 import yaml
 from two_zones import NIGHT, TwoZones, make_two_zones, table_of
 
-from bridge.pseudonymise import pseudonymise_deliveries
-from bridge.vault import open_vault
+from bridge.pseudonymise.deliveries import pseudonymise_deliveries
+from bridge.vault.vault import open_vault
 from bridge.zone import CouncilZone
 from exchange.opening import open_packages
 from governance import agreements

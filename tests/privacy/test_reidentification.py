@@ -19,11 +19,11 @@ import pytest
 from two_zones import NIGHT, TwoZones, make_two_zones, table_of
 from typer.testing import CliRunner
 
-from bridge.arrivals import ARRIVAL_SCHEMA
-from bridge.cases import list_cases, openings_log, receive_cases
-from bridge.officers import OfficersError, read_officers, read_roles
-from bridge.reidentify import REASONS, OpenedCase, RefusedError, Request, open_case
-from bridge.vault import open_vault
+from bridge.cases.cases import list_cases, openings_log, receive_cases
+from bridge.cases.officers import OfficersError, read_officers, read_roles
+from bridge.cases.reidentify import REASONS, OpenedCase, RefusedError, Request, open_case
+from bridge.vault.arrivals import ARRIVAL_SCHEMA
+from bridge.vault.vault import open_vault
 from doorstep.cli import app
 from exchange.opening import ensure_stores
 from exchange.returns import RETURN_SCHEMA, open_alerts, package_name, seal_alerts
@@ -183,7 +183,7 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three openings and three refusals a day."""
     limits = {"openings_per_day": 3, "refusals_per_day": 3}
     roles = {name: role.model_copy(update=limits) for name, role in read_roles().items()}
-    monkeypatch.setattr("bridge.reidentify.read_roles", lambda: roles)
+    monkeypatch.setattr("bridge.cases.reidentify.read_roles", lambda: roles)
 
 
 def test_an_officer_opens_so_many_records_a_day_and_no_more(zones: TwoZones, strict: None) -> None:
@@ -328,13 +328,13 @@ def test_identities_are_shown_on_a_terminal_and_never_into_a_file(
 
 READERS_OF_IDENTITIES = {"identity", "identities", "history", "identity_batches", "contents", "history_lines"}
 MAY_READ_IDENTITIES = {
-    "bridge/vault.py",
-    "bridge/reidentify.py",
+    "bridge/vault/vault.py",
+    "bridge/cases/reidentify.py",
     # The digest folds them into one number; rotation encodes them anew. Neither gives one out.
     "bridge/digest.py",
-    "bridge/rotation.py",
+    "bridge/rotation/epoch_rotation.py",
     # Redaction looks for the people's names in their notes, to take them out.
-    "bridge/notes_excerpts.py",
+    "bridge/notes/excerpts.py",
     # The scanner looks for them where they must not be.
     "evaluation/scanning.py",
 }
@@ -370,11 +370,11 @@ def test_only_the_door_and_what_never_gives_one_out_can_read_an_identity() -> No
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         }
     }
-    assert "bridge/reidentify.py" in readers
+    assert "bridge/cases/reidentify.py" in readers
     assert readers <= MAY_READ_IDENTITIES, sorted(readers - MAY_READ_IDENTITIES)
 
 
 def test_only_the_command_line_opens_the_door() -> None:
-    users = {name for name, _ in sources("bridge.reidentify", "from bridge import reidentify")}
+    users = {name for name, _ in sources("bridge.cases.reidentify", "from bridge.cases import reidentify")}
     # The console knows its refusals, to print them as one line.
-    assert users - {"bridge/cases.py", "doorstep/console.py"} == {"doorstep/cases.py"}
+    assert users - {"bridge/cases/cases.py", "doorstep/console.py"} == {"doorstep/cases.py"}

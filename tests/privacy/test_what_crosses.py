@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from two_zones import NIGHT, TwoZones, make_two_zones
 
-from bridge.identities import property_references
-from bridge.pseudonymise import pseudonymise_deliveries
+from bridge.pseudonymise.deliveries import pseudonymise_deliveries
+from bridge.pseudonymise.identities import property_references
 from evaluation.scanning import clear_identifiers, scan_home
 from exchange.link_key_schema import LINK_KEY_SCHEMA
 

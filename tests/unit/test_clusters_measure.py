@@ -55,7 +55,7 @@ def test_people_whole_merged_and_split_are_counted() -> None:
 def test_a_false_pair_between_two_groups_counts_against_both() -> None:
     measured = measure_groups(FOUND, TRUTH, GROUP)
     for name, group in measured.items():
-        inside = name == GROUP
+        inside = np.equal(GROUP, name)
         touching = [pair for pair in PAIRS if found(pair) and (inside[pair[0]] or inside[pair[1]])]
         own = [pair for pair in PAIRS if right(pair) and inside[pair[0]]]
         assert group.pairwise.precision == pytest.approx(np.mean([right(pair) for pair in touching]))

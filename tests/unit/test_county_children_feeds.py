@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from lxml import etree
 
-from bridge.parsing import parse_tables
+from bridge.files.parsing import parse_tables
 from governance.contracts import read_contracts
 from stores.home import Home
 from synthetic.county import FIRST_MONTH

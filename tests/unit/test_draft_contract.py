@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bridge.draft_contract import draft_feed
-from bridge.problems import NoSuchFileError
-from bridge.try_file import try_file
+from bridge.deliveries.try_file import try_file
+from bridge.files.draft_contract import draft_feed
+from bridge.files.problems import NoSuchFileError
 from doorstep.cli import app
 from governance.contracts import Identifier, Leaves, read_contract, read_contracts
 

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from bridge.typed_columns import open_ended_date, typed_columns
+from bridge.files.typed_columns import open_ended_date, typed_columns
 from expectations.rules import DELIVERY_ID, FORMULA_FLAG, Rule, delivery_rules, row_rules, unreadable_flag
 from expectations.suites import suite_for, suite_of
 from expectations.validation import PROFILE_SCHEMA, check_deliveries, check_rows
@@ -213,7 +213,7 @@ def test_two_rules_of_the_same_kind_on_a_column_keep_their_own_names() -> None:
 
 def test_great_expectations_is_not_imported_until_there_is_a_row_to_check() -> None:
     program = (
-        "import sys, bridge.loading, bridge.inbox, expectations.validation as v\n"
+        "import sys, bridge.deliveries.loading, bridge.deliveries.inbox, expectations.validation as v\n"
         "from governance.contracts import read_contracts\n"
         "contract = read_contracts()['council_tax']\n"
         "v.check_deliveries(contract, contract.tables[0], v.PROFILE_SCHEMA.empty_table())\n"

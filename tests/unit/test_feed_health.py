@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
-from bridge.feed_health import Drift, code_shift, deliveries_before, feed_health
-from bridge.feed_page import write_feed_page
-from bridge.feed_plots import trends
+from bridge.health.feed_health import Drift, code_shift, deliveries_before, feed_health
+from bridge.health.feed_page import write_feed_page
+from bridge.health.feed_plots import trends
 from expectations.rules import delivery_rules, row_rules
 
 HEADER = "account_ref,stage_code,stage_date,balance"

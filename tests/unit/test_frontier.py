@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.link_keys_filters import COUNTY_RECIPE
+from bridge.link_keys.filters import COUNTY_RECIPE
 from evaluation.frontier import CHOSEN, SETTINGS
 from evaluation.frontier_plot import draw_frontier
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.inbox import RegistrationReport
+from bridge.deliveries.inbox import RegistrationReport
 from stores.keys import KeyUnavailableError
 
 HEADER = "a\n"

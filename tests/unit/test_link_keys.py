@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bridge.link_keys import SHARED_TOKEN_KEYS, TOKEN_FIELDS, encode_link_keys, encode_tokens
-from bridge.link_keys_columns import keyed_digests
+from bridge.link_keys.columns import keyed_digests
+from bridge.link_keys.encoding import SHARED_TOKEN_KEYS, TOKEN_FIELDS, encode_link_keys, encode_tokens
 from exchange.link_key_schema import FILTER_BITS, FILTER_COLUMNS, FIRST_EPOCH, LINK_KEY_SCHEMA, TOKEN_COLUMNS
 from stores.keys import FileKeys, KeyUnavailableError, key_id
 

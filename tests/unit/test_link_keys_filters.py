@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bridge.link_keys_filters import COUNTY_RECIPE, FilterRecipe, encode_filters
+from bridge.link_keys.filters import COUNTY_RECIPE, FilterRecipe, encode_filters
 
 KNOWN_FILTERS = {
     FilterRecipe(): "1087895d119be3fb",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import bridge.loading as loading
+import bridge.deliveries.loading as loading
 from governance.contracts import CONTRACTS_FOLDER
 
 HEADER = "uprn,parent_uprn,address,postcode,property_class,lsoa_code,ward_code\n"

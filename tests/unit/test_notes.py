@@ -8,12 +8,12 @@ from itertools import pairwise
 import pyarrow as pa
 import pytest
 
-from bridge.notes import CONCEPT_SCHEMA, Found, found_in, note_concepts
-from bridge.notes_dates import dates_in
-from bridge.notes_identifiers import IdentifierFinder, KnownPeople, NoteSubject, redacted
-from bridge.notes_lexicon import LEXICON_FILE, LexiconError, read_lexicon
-from bridge.notes_reader import NoteReader
-from bridge.notes_words import slips, stem
+from bridge.notes.concept_rows import CONCEPT_SCHEMA, Found, found_in, note_concepts
+from bridge.notes.dates import dates_in
+from bridge.notes.identifiers import IdentifierFinder, KnownPeople, NoteSubject, redacted
+from bridge.notes.lexicon import LEXICON_FILE, LexiconError, read_lexicon
+from bridge.notes.reader import NoteReader
+from bridge.notes.words import slips, stem
 from governance.contracts import read_contracts
 from synthetic.note_text import read_grammar
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bridge.hostile_files import RefusedFileError
-from bridge.parsed_file import ParsedFile
-from bridge.parsing import parse_tables
+from bridge.files.hostile_files import RefusedFileError
+from bridge.files.parsed_file import ParsedFile
+from bridge.files.parsing import parse_tables
 from governance.contracts import FeedContract, read_contract
 
 CONTRACT = r"""

@@ -10,8 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from bridge.standardise import STEPS, explain, in_standard_form, parsed_dates, standardise_identities
-from bridge.standardise_names import (
+from bridge.standardise.identities import (
+    STEPS,
+    explain,
+    in_standard_form,
+    parsed_dates,
+    standardise_identities,
+)
+from bridge.standardise.names import (
     ANY_NAME,
     BOTH_NAMES,
     FORENAMES,
@@ -22,7 +28,7 @@ from bridge.standardise_names import (
     first_and_rest,
     split_names,
 )
-from bridge.standardise_rules import read_file
+from bridge.standardise.rules import read_file
 
 Example = tuple[str, Any, Any, str | None]
 

@@ -18,11 +18,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
-from bridge.arrivals import ARRIVAL_SCHEMA
-from bridge.identity_texts import FIELDS, identity_columns, identity_texts
-from bridge.key_wrap import unwrap_keys, wrap_keys
-from bridge.vault import Vault, VaultError, VaultReport, open_vault, shred
-from bridge.vault_keys import partner_key
+from bridge.vault.arrivals import ARRIVAL_SCHEMA
+from bridge.vault.identity_texts import FIELDS, identity_columns, identity_texts
+from bridge.vault.key_wrap import unwrap_keys, wrap_keys
+from bridge.vault.keys import partner_key
+from bridge.vault.vault import Vault, VaultError, VaultReport, open_vault, shred
 from bridge.zone import CouncilZone
 from stores.encrypted import attached
 from stores.home import Home

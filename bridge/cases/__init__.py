@@ -1,0 +1,1 @@
+"""Alerts that came back, and the door that says whose they are."""

@@ -1,0 +1,1 @@
+"""Deliveries: registered, loaded, checked, and what was refused."""

@@ -1,0 +1,1 @@
+"""A partner's file: what it says, whatever its format, and what is wrong with it."""

@@ -1,0 +1,1 @@
+"""The health of the feeds, for the partners and the council."""

@@ -1,0 +1,1 @@
+"""Identities as keyed tokens and filters."""

@@ -1,0 +1,1 @@
+"""Case notes to dated concepts; the text stays."""

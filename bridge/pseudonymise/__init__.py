@@ -1,0 +1,1 @@
+"""Checked rows to sealed packages: references, identities, link keys."""

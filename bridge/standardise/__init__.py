@@ -1,0 +1,1 @@
+"""Standard forms of names, dates, numbers and postcodes."""

@@ -1,0 +1,1 @@
+"""Who a record is, encrypted, one data key each."""
