@@ -151,13 +151,16 @@ def score_pairs(
     collapse: bool = True,
     changed: pa.Array | None = None,
     frequencies: Mapping[str, pa.Table] | None = None,
+    guarded: bool = True,
 ) -> ScoredPairs:
     """Compare the records of `link_keys` (`LINK_KEY_SCHEMA`, feed, extra columns) that share a blocking
     token.
 
     With `changed`, only pairs that one of these record references is in. `frequencies`: term frequencies by column,
-    where `link_keys` are not all records there are (see `linkage.frequencies`).
+    where `link_keys` are not all records there are (see `linkage.frequencies`). Not `guarded`, edges hold pairs that
+    are never linked (`RELATIVES`) as well: for a review of them, never for linking.
     """
+    refused = RELATIVES if guarded else "false"
     rules = [rule["blocking_rule"] for rule in settings["blocking_rules_to_generate_predictions"]]
     connection = linking_connection()
     try:
@@ -194,7 +197,7 @@ def score_pairs(
                 from {predicted}
                 join {COMPARED} as l on l.record_ref = record_ref_l
                 join {COMPARED} as r on r.record_ref = record_ref_r
-                where match_weight >= {threshold} and not {RELATIVES}
+                where match_weight >= {threshold} and not {refused}
                 order by match_weight desc, record_ref_l, record_ref_r
                 """
             ).to_arrow_table(),
