@@ -47,20 +47,24 @@ many records or more: were they one person, other records would fit too. Chosen 
 seed 1: it takes away half of the wrong pairs, and one right pair in 500.
 """
 
+USED, BRIDGE, UNDECIDED, CONTRADICTED = range(4)
+"""Why an edge did or did not join two records, see `Clusters.reasons`."""
+
 Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Clusters:
     """`labels[i]` is the cluster of record i: the position of its first record. `refused` merges were
-    undone; `bridges` are the weak links that were cut before. `declined[e]`: edge e did not get to join two people.
+    undone; `bridges` are the weak links that were cut before. `reasons[e]` says what edge e came
+    to: `USED`, a `BRIDGE` that was cut, `UNDECIDED` between two people, or `CONTRADICTED` by what is known of them.
     """
 
     labels: Numbers
     contradicted: int
     refused: int
     bridges: int
-    declined: npt.NDArray[np.bool_]
+    reasons: npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ def cluster(edges: Edges, link_keys: pa.Table, copies: Numbers | None = None) ->
     """
     count = link_keys.num_rows
     bridges = _weak_bridges(edges, count, np.ones(count, np.int64) if copies is None else copies)
-    declined = bridges.copy()
+    reasons = np.where(bridges, BRIDGE, USED).astype(np.int8)
     unbroken = np.flatnonzero(~bridges)
     edges = edges.taken(~bridges)
     component = component_of(edges, count)
@@ -162,8 +166,9 @@ def cluster(edges: Edges, link_keys: pa.Table, copies: Numbers | None = None) ->
         refused = len(refused_places) + len(undecided)
         labels[records] = parents
         in_question = unbroken[np.flatnonzero(chosen)]
-        declined[in_question[[*undecided, *(kept[place] for place in refused_places)]]] = True
-    return Clusters(labels, int(suspect.sum()), refused, int(bridges.sum()), declined)
+        reasons[in_question[list(undecided)]] = UNDECIDED
+        reasons[in_question[[kept[place] for place in refused_places]]] = CONTRADICTED
+    return Clusters(labels, int(suspect.sum()), refused, int(bridges.sum()), reasons)
 
 
 def component_of(edges: Edges, count: int) -> npt.NDArray[np.int32]:

@@ -199,7 +199,7 @@ def _write(
         for table in ("people", "edges", "people_state"):
             connection.execute(f"delete from {table}")
         connection.execute("insert into people from new_people")
-        connection.execute("insert into edges from new_edges")
+        connection.execute("insert into edges select record_ref_l, record_ref_r, match_weight from new_edges")
         connection.execute("insert into person_history from new_history")
         connection.execute("insert into people_state values (?)", [digest])
         connection.execute("commit")
