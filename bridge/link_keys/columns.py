@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from exchange.link_key_schema import TOKEN_BYTES
 
 HASH_BLOCK_BYTES = 64
+DIGEST_BYTES = 32
 LENGTH_BYTES = 4
 NO_VALUE = -1
 
@@ -57,8 +58,14 @@ class DigestedField:
 
 
 def text_field(column: pa.Array | pa.ChunkedArray) -> Field:
-    """Return a text or binary column as codes into its distinct values; nulls and empty texts have no value."""
+    """Return a text or binary column as codes into its distinct values; nulls and empty texts have no value.
+
+    A column whose distinct values stand apart already (a dictionary array) costs a look-up a record.
+    """
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(whole, pa.DictionaryArray):
+        indices = whole.indices.fill_null(NO_VALUE).to_numpy(zero_copy_only=False)
+        return Field(indices, whole.dictionary).changed(whole.dictionary)
     if not pa.types.is_binary(whole.type):
         whole = whole.cast(pa.string()).cast(pa.binary())
     if pc.any(pc.equal(pc.binary_length(whole), 0)).as_py():
@@ -103,9 +110,9 @@ def digested(field: Field, key: bytes) -> DigestedField:
     lengths = pc.binary_length(field.values).to_numpy().astype(">u4")
     prefixes = pa.Array.from_buffers(pa.binary(LENGTH_BYTES), len(lengths), [None, pa.py_buffer(lengths)])
     messages = pc.binary_join_element_wise(prefixes.cast(pa.binary()), field.values, b"")
-    digests = keyed_digests(key, messages.to_pylist())
-    kept = b"".join([digest[:TOKEN_BYTES] for digest in digests])
-    return DigestedField(field.codes, np.frombuffer(kept, dtype=np.uint64).reshape(-1, 2))
+    whole = np.frombuffer(b"".join(keyed_digests(key, messages.to_pylist())), dtype=np.uint64)
+    kept = whole.reshape(-1, DIGEST_BYTES // 8)[:, : TOKEN_BYTES // 8]
+    return DigestedField(field.codes, np.ascontiguousarray(kept))
 
 
 def tokens_of(fields: Sequence[DigestedField], key: bytes) -> pa.Array:

@@ -34,7 +34,7 @@ from bridge.link_keys.columns import (
     tokens_of,
 )
 from bridge.link_keys.filters import COUNTY_RECIPE, filters_of_pairs
-from bridge.standardise.identities import standardise_identities
+from bridge.standardise.identities import NUMBER_COLUMNS, Column, standard_columns
 from exchange.link_key_schema import BLOCKING_TOKENS, COMPARED_TOKENS, LINK_KEY_SCHEMA
 from stores.keys import KeyProvider, derive_key, key_id
 
@@ -102,6 +102,7 @@ initial meets the whole name, a middle name meets the forename that somebody goe
 where a system has them swapped."""
 
 HASHED_FIELDS = frozenset(field for fields in TOKEN_FIELDS.values() for field in fields)
+HASHED_NUMBERS = tuple(name for name in NUMBER_COLUMNS if name in HASHED_FIELDS)
 
 MINOR = b"minor at "
 """Set before the home of a child: parent and child share surname, home and often an initial, and the records of
@@ -139,7 +140,7 @@ def encode_link_keys(
     """
     root = roots.root("linkage")
     keys = EpochKeys(root, epoch)
-    fields = _fields(standardise_identities(identities), feed)
+    fields = _fields(standard_columns(identities, HASHED_NUMBERS), feed)
     if minors is not None and minors.any():
         fields |= {name: _set_apart(fields[name], minors) for name in HOME_FIELDS}
     digests = {
@@ -179,9 +180,8 @@ def _key_name(field: str) -> str:
     return SHARED_FIELD_KEYS.get(field, field)
 
 
-def _fields(standard: pa.Table, feed: str) -> dict[str, Field]:
-    texts = [name for name in standard.column_names if name != "date_of_birth"]
-    fields = {name: text_field(standard[name]) for name in texts}
+def _fields(standard: Mapping[str, Column], feed: str) -> dict[str, Field]:
+    fields = {name: text_field(column) for name, column in standard.items() if name != "date_of_birth"}
     middle = fields["middle_name"]
     fields["middle_name"] = middle.changed(_first_word(middle.values))
     reference = fields["partner_person_reference"]
@@ -214,9 +214,10 @@ def _set_apart(field: Field, minors: npt.NDArray[np.bool_]) -> Field:
     return Field(codes, pa.concat_arrays([field.values, marked]))
 
 
-def _birth_fields(dates: pa.Array | pa.ChunkedArray) -> dict[str, Field]:
+def _birth_fields(dates: Column) -> dict[str, Field]:
     """Return the date as `1961-03-04`, and what two dates share that differ by a slip."""
-    whole = text_field(dates)
+    days = dates.combine_chunks() if isinstance(dates, pa.ChunkedArray) else dates
+    whole = text_field(days.dictionary_encode())
     year, month, day = (
         pc.binary_slice(whole.values, start, stop) for start, stop in ((0, 4), (5, 7), (8, 10))
     )

@@ -67,6 +67,14 @@ def standardise_identities(identities: pa.Table) -> pa.Table:
     A column that `identities` lacks comes back null. A record with neither forename nor surname has its name
     split from `full_name`.
     """
+    columns = standard_columns(identities)
+    return pa.table({name: _written_out(column) for name, column in columns.items()})
+
+
+def standard_columns(identities: pa.Table, numbers: Sequence[str] = NUMBER_COLUMNS) -> dict[str, Column]:
+    """Return what `standardise_identities` does, with `numbers` of its `NUMBER_COLUMNS` alone and their distinct
+    values apart (dictionary arrays): for whoever works on distinct values again.
+    """
     given, family = _column(identities, "forename"), _column(identities, "surname")
     whole = _column(identities, "full_name")
     if whole.null_count < len(whole):
@@ -78,9 +86,9 @@ def standardise_identities(identities: pa.Table) -> pa.Table:
         name = rule(name)
     columns: dict[str, Column] = dict(zip(Name._fields, name, strict=True))
     columns["date_of_birth"] = _birth_dates(_column(identities, "date_of_birth"))
-    for column in NUMBER_COLUMNS:
-        columns[column] = _in_standard_form(_column(identities, column), STEPS[column])
-    return pa.table(columns)
+    for column in numbers:
+        columns[column] = _coded(_column(identities, column), STEPS[column])
+    return columns
 
 
 def in_standard_form(texts: pa.Array, steps: Sequence[Step]) -> pa.Array:
@@ -158,8 +166,21 @@ def _birth_dates(column: pa.Array) -> Column:
 def _in_standard_form(column: pa.Array, steps: Sequence[Step], kind: pa.DataType | None = None) -> pa.Array:
     if column.null_count == len(column):
         return pa.nulls(len(column), kind or pa.string())
+    return _written_out(_coded(column, steps))
+
+
+def _coded(column: pa.Array, steps: Sequence[Step]) -> pa.Array:
+    """The column in standard form with its distinct texts apart; plain where it holds none."""
+    if column.null_count == len(column):
+        return pa.nulls(len(column), pa.string())
     encoded = column.dictionary_encode()
-    return in_standard_form(encoded.dictionary, steps).take(encoded.indices)
+    return pa.DictionaryArray.from_arrays(encoded.indices, in_standard_form(encoded.dictionary, steps))
+
+
+def _written_out(column: Column) -> Column:
+    if isinstance(column, pa.DictionaryArray):
+        return column.dictionary.take(column.indices)
+    return column
 
 
 def _column(identities: pa.Table, name: str) -> pa.Array:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bridge.standardise.names import Step, composed
+from bridge.standardise.names import Step, composed, only_where
 from bridge.standardise.rules import rules
 
 # Without the prefixes never issued, nor TN, which partners use for temporary numbers (HMRC, NIM39110).
@@ -15,15 +16,37 @@ UPN = r"^[A-Z][0-9]{11}[A-Z0-9]$"
 NHS_NUMBER_DIGITS = 10
 NHS_NUMBER_MODULUS = 11
 
+DIGITS = b"0123456789"
+CAPITALS_AND_DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ" + DIGITS
+
 
 def compact_capitals(texts: pa.Array) -> pa.Array:
     """Capitals and digits alone: spaces, dashes and slashes are anybody's choice."""
-    return pc.replace_substring_regex(pc.utf8_upper(texts), "[^A-Z0-9]+", "")
+    return _with_only(CAPITALS_AND_DIGITS, pc.utf8_upper(texts))
 
 
 def digits(texts: pa.Array) -> pa.Array:
     """Digits alone."""
-    return pc.replace_substring_regex(texts, "[^0-9]+", "")
+    return _with_only(DIGITS, texts)
+
+
+def _with_only(characters: bytes, texts: pa.Array) -> pa.Array:
+    """Leave out all but `characters` (ASCII, so that any other character's bytes all go)."""
+    if not len(texts):
+        return texts
+    valid = None
+    if texts.null_count:
+        valid = pa.py_buffer(np.packbits(texts.is_valid().to_numpy(zero_copy_only=False), bitorder="little"))
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+    wanted = np.zeros(256, dtype=np.bool_)
+    wanted[np.frombuffer(characters, np.uint8)] = True
+    kept = wanted[data]
+    if kept.all():
+        return texts
+    held = np.concatenate([[0], np.cumsum(kept, dtype=np.int32)]).astype(np.int32)
+    buffers = [valid, pa.py_buffer(held[offsets - offsets[0]]), pa.py_buffer(data[kept])]
+    return pa.Array.from_buffers(pa.string(), len(texts), buffers)
 
 
 def not_empty(texts: pa.Array) -> pa.Array:
@@ -34,13 +57,16 @@ def not_empty(texts: pa.Array) -> pa.Array:
 def letters_read_as_digits(texts: pa.Array) -> pa.Array:
     """In the six digits of a NINO an O was meant for a nought, an I or L for a one."""
     shaped = pc.match_substring_regex(texts, "^[A-Z]{2}[0-9OIL]{6}[A-D]?$")
-    if not pc.any(shaped).as_py():
-        return texts
+    misread = pc.match_substring_regex(texts, "^..[0-9]*[OIL]")
+    return only_where(pc.and_(shaped, misread), texts, _middle_in_digits)
+
+
+def _middle_in_digits(texts: pa.Array) -> pa.Array:
     middle = pc.utf8_slice_codeunits(texts, 2, 8)
     for letter, digit in (("O", "0"), ("I", "1"), ("L", "1")):
         middle = pc.replace_substring(middle, letter, digit)
     start, end = pc.utf8_slice_codeunits(texts, 0, 2), pc.utf8_slice_codeunits(texts, 8)
-    return pc.if_else(shaped, pc.binary_join_element_wise(start, middle, end, ""), texts)
+    return pc.binary_join_element_wise(start, middle, end, "")
 
 
 def eight_characters(texts: pa.Array) -> pa.Array:
@@ -116,6 +142,10 @@ def folded(texts: pa.Array) -> pa.Array:
 
 def address_alone(texts: pa.Array) -> pa.Array:
     """Without `mailto:`, angle brackets and a full stop behind."""
+    return only_where(pc.match_substring_regex(texts, r"[<>]|^mailto:|\.$"), texts, _address_alone)
+
+
+def _address_alone(texts: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(texts, "^(?:.*<|mailto: *)?([^<>]*?)[.>]*$", r"\1")
 
 
