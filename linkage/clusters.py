@@ -37,6 +37,9 @@ are swapped, one's first is the other's second."""
 
 REFERENCE = "partner_reference_token"
 
+CLUSTERED_COLUMNS = ("feed", "uprn_token", REFERENCE, "full_name_token", *EXCLUSIVE_TOKENS, *BIRTH_TOKENS)
+"""What clustering reads of link keys."""
+
 UNDECIDED_WEIGHT = 1.0
 """Match weights that differ by less than this many bits do not choose between two people."""
 
@@ -272,8 +275,7 @@ def _codes(column: pa.ChunkedArray) -> Numbers:
 
 
 def _facts(link_keys: pa.Table, records: Numbers) -> dict[int, Facts]:
-    columns = ("feed", "uprn_token", REFERENCE, "full_name_token", *EXCLUSIVE_TOKENS, *BIRTH_TOKENS)
-    rows = link_keys.select(list(columns)).take(pa.array(records)).to_pylist()
+    rows = link_keys.select(list(CLUSTERED_COLUMNS)).take(pa.array(records)).to_pylist()
     return {record: _facts_of(row) for record, row in zip(records.tolist(), rows, strict=True)}
 
 

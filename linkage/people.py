@@ -1,13 +1,15 @@
 """Records to people: the nightly step that scores, clusters, and keeps every person's id.
 
-It uses the reviewed model and never trains one. With the same link keys and model it does nothing.
+It uses the reviewed model and never trains one. With the same link keys and model it does nothing; with some link keys
+changed it links only what they touch, which gives the people that linking all of them from nothing would give.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import partial
 
 import duckdb
 import numpy as np
@@ -16,36 +18,34 @@ import pyarrow.compute as pc
 
 from exchange.epoch_turn import link_keys_digest
 from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
-from linkage.clusters import Edges, cluster, cluster_sizes
+from linkage import changes as night_changes
+from linkage import people_store
+from linkage.changes import Changes
+from linkage.clusters import Clusters, Edges, cluster, component_of
+from linkage.confidence import quality_of
 from linkage.model import LinkageModel, read_model
-from linkage.pairs import ScoredPairs, score_pairs
+from linkage.pairs import REPORTED_WEIGHTS, ScoredPairs, score_pairs
+from linkage.people_store import KnownState, Resolved
 from linkage.stable_ids import Assignment, assign_person_ids
 from stores.analytics import AnalyticsZone
 
 LINK_KEY_COLUMNS = ("record_ref", "feed", *FILTER_COLUMNS, *TOKEN_COLUMNS)
 
-STATE_TABLES = """
-create table if not exists people (record_ref varchar primary key, person_id varchar not null);
-create table if not exists edges (record_ref_l varchar, record_ref_r varchar, match_weight double);
-create table if not exists people_state (digest varchar not null);
-create table if not exists person_history (
-    digest varchar, change varchar, from_person_id varchar, to_person_id varchar, record_count bigint
-);
-"""
-
 CERTAIN_WEIGHT = 1_000.0
 """Of records with identical keys: above any weight that a model gives."""
-
-PEOPLE_DIGEST = "select count(*) || '-' || coalesce(bit_xor(hash(record_ref, person_id)), 0) from {table}"
 
 
 @dataclass(frozen=True)
 class PeopleReport:
     """Counts of one run, for metadata: nothing in it tells one person from another.
 
-    `candidates`: compared pairs by blocking rule. `match_weights`: pairs by whole match weight, the ends
-    open. `cluster_sizes`: people by number of records. `contradicted`: groups of linked records that held two
-    people's identities, rebuilt with `refused_merges`. `cut_bridges`: weak links that hung on one record.
+    Of all people: `records`, `people`, `edges`, `edge_weights` and `cluster_sizes` (people by number of records).
+
+    Of what was linked in this run, which is all where `incremental` is false: `compared_records` of which
+    `changed_records`; `candidates`: compared pairs by blocking rule; `match_weights`: pairs by whole match weight, the
+    ends open; `contradicted`: groups of linked records that held two people's identities, rebuilt with
+    `refused_merges`; `cut_bridges`: weak links that hung on one record; `merged` and `split`: events in
+    `person_history`; `touched_records`: those that were clustered again.
     """
 
     skipped: bool
@@ -53,9 +53,14 @@ class PeopleReport:
     people: int
     model_version: int
     model_digest: str
+    incremental: bool = False
     edges: int = 0
+    compared_records: int = 0
+    changed_records: int = 0
+    touched_records: int = 0
     candidates: Mapping[str, int] = field(default_factory=dict)
     match_weights: Mapping[int, int] = field(default_factory=dict)
+    edge_weights: Mapping[int, int] = field(default_factory=dict)
     cluster_sizes: Mapping[int, int] = field(default_factory=dict)
     contradicted: int = 0
     refused_merges: int = 0
@@ -64,75 +69,163 @@ class PeopleReport:
     split: int = 0
 
 
-def resolve_people(zone: AnalyticsZone, model: LinkageModel | None = None) -> PeopleReport:
-    """Link the records of `link_keys`; write `edges`, `people`, `person_history`, and the warehouse's
-    `records.people`.
+def resolve_people(
+    zone: AnalyticsZone,
+    model: LinkageModel | None = None,
+    *,
+    night: date | None = None,
+    from_nothing: bool = False,
+) -> PeopleReport:
+    """Link the records of `link_keys`; write `edges`, `people`, `person_quality`, `person_history`, and the
+    warehouse's `records.people` and `records.person_quality`.
 
+    `night` is written beside every merge and split. `from_nothing`: link all records, whatever has changed; ids stay.
     Raises `LinkageModelError` on an unusable model, `StoreUnreadableError` if no package was opened yet.
     """
     model = model or read_model()
     with zone.linkage(read_only=True) as connection:
+        known = people_store.known_state(connection)
         digest = f"{link_keys_digest(connection)}-{model.digest}"
-        known = _known_people(connection)
-        unchanged = known.digest == digest
-        link_keys = None if unchanged else read_link_keys(connection)
-    if link_keys is None:
-        _publish_to_warehouse(zone, known.people)
-        return PeopleReport(
-            skipped=True,
-            records=known.people.num_rows,
-            people=pc.count_distinct(known.people["person_id"]).as_py(),
-            model_version=model.version,
-            model_digest=model.digest,
+        found = (
+            None
+            if known.digest == digest and not from_nothing
+            else _link(connection, zone, model, known, from_nothing=from_nothing)
         )
-    scored = score_pairs(link_keys, model.splink_settings, model.match_weight_threshold)
-    clusters = cluster(edges_by_row(scored, link_keys["record_ref"]), link_keys)
-    members = _members(clusters.labels, link_keys["record_ref"].to_pylist())
-    previous = dict(zip(*(column.to_pylist() for column in known.people.columns), strict=True))
-    assignment = assign_person_ids(members, previous, zone.keys)
-    people = _people_table(members, assignment)
-    _write(zone, digest, scored, people, assignment)
-    _publish_to_warehouse(zone, people)
-    return PeopleReport(
-        skipped=False,
-        records=people.num_rows,
-        people=len(members),
-        model_version=model.version,
-        model_digest=model.digest,
-        edges=scored.edges.num_rows,
-        candidates=scored.candidates,
-        match_weights=scored.weights,
-        cluster_sizes=cluster_sizes(clusters.labels),
-        contradicted=clusters.contradicted,
-        refused_merges=clusters.refused,
-        cut_bridges=clusters.bridges,
-        merged=sum(change.change == "merged" for change in assignment.changes),
-        split=sum(change.change == "split" for change in assignment.changes),
-    )
+    if found is not None:
+        state = KnownState(digest, found.changes.basis)
+        people_store.write_people(zone, state, night, found.resolved)
+    people_store.publish_people(zone)
+    report = found.report if found is not None else None
+    return _report(zone, model, report)
 
 
 @dataclass(frozen=True)
-class KnownPeople:
-    """What the last run left: its digest (None before the first) and record_ref, person_id."""
+class _Linked:
+    """What one run found, and what it tells of itself."""
 
-    digest: str | None
-    people: pa.Table
+    changes: Changes
+    resolved: Resolved
+    report: PeopleReport
 
 
-def _known_people(connection: duckdb.DuckDBPyConnection) -> KnownPeople:
-    exists = connection.execute(
-        "select count(*) = 2 from duckdb_tables() where database_name = current_database() "
-        "and table_name in ('people', 'people_state')"
-    ).fetchone()
-    if exists != (True,):
-        return KnownPeople(
-            None, pa.table({"record_ref": pa.array([], pa.string()), "person_id": pa.array([], pa.string())})
+def _link(
+    connection: duckdb.DuckDBPyConnection,
+    zone: AnalyticsZone,
+    model: LinkageModel,
+    known: KnownState,
+    *,
+    from_nothing: bool,
+) -> _Linked:
+    changes = night_changes.find_changes(connection, model, known.basis, everything=from_nothing)
+    scored = _scored(connection, changes, model)
+    all_edges = night_changes.touched_edges(connection, changes, scored.edges)
+    link_keys = night_changes.touched_link_keys(connection)
+    copies = link_keys["copies"].to_numpy()
+    edges = edges_by_row(replace(scored, edges=all_edges, alike=scored.alike[:0]), link_keys["record_ref"])
+    clusters = cluster(edges, link_keys, copies)
+    records = night_changes.touched_records(
+        connection, _clustered(clusters, edges, link_keys["record_ref"]), known=known.digest is not None
+    )
+    assignment = assign_person_ids(
+        _numbered(records["label"]),
+        records["record_ref"],
+        records["previous"],
+        zone.keys,
+        partial(people_store.taken_ids, connection) if known.digest is not None else None,
+    )
+    quality = quality_of(clusters, edges, link_keys["feed"], copies)
+    return _Linked(
+        changes,
+        Resolved(
+            everything=changes.everything,
+            records=_with_people(records, assignment),
+            vanished=night_changes.vanished_records(connection) if known.digest is not None else NOBODY,
+            outdated=night_changes.outdated_references(connection),
+            edges=scored.edges,
+            quality=quality.set_column(0, "person_id", pa.array(assignment.person_ids, pa.string())),
+            changes=assignment.changes,
+        ),
+        PeopleReport(
+            skipped=False,
+            records=changes.records,
+            people=0,
+            model_version=model.version,
+            model_digest=model.digest,
+            incremental=not changes.everything,
+            compared_records=changes.compared,
+            changed_records=changes.changed,
+            touched_records=records.num_rows,
+            candidates=scored.candidates,
+            match_weights=scored.weights,
+            contradicted=clusters.contradicted,
+            refused_merges=clusters.refused,
+            cut_bridges=clusters.bridges,
+            merged=sum(change.change == "merged" for change in assignment.changes),
+            split=sum(change.change == "split" for change in assignment.changes),
+        ),
+    )
+
+
+NOBODY = pa.table({"record_ref": pa.array([], pa.string()), "person_id": pa.array([], pa.string())})
+
+
+def _scored(connection: duckdb.DuckDBPyConnection, changes: Changes, model: LinkageModel) -> ScoredPairs:
+    settings = model.splink_settings
+    link_keys = night_changes.records_to_score(connection, changes, settings)
+    return score_pairs(
+        link_keys,
+        settings,
+        model.match_weight_threshold,
+        collapse=False,
+        changed=None if changes.everything else night_changes.changed_records(connection),
+        frequencies=night_changes.term_frequencies(connection, changes, settings),
+    )
+
+
+def _clustered(clusters: Clusters, edges: Edges, record_refs: pa.ChunkedArray) -> pa.Table:
+    """Return record_ref, label, component_ref of the clustered records."""
+    component = component_of(edges, len(clusters.labels))
+    _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
+    return pa.table(
+        {
+            "record_ref": record_refs,
+            "label": clusters.labels,
+            "component_ref": record_refs.take(pa.array(first[inverse])),
+        }
+    )
+
+
+def _numbered(labels: pa.ChunkedArray) -> np.ndarray:
+    """Return sorted labels as numbers without gaps."""
+    values = labels.to_numpy()
+    return np.cumsum(np.append(0, values[1:] != values[:-1])) if len(values) else values
+
+
+def _with_people(records: pa.Table, assignment: Assignment) -> pa.Table:
+    numbers = _numbered(records["label"])
+    person_id = pa.array(assignment.person_ids, pa.string()).take(pa.array(numbers))
+    return records.append_column("person_id", person_id)
+
+
+def _report(zone: AnalyticsZone, model: LinkageModel, report: PeopleReport | None) -> PeopleReport:
+    """Add to the report of a run what the linkage store now says of all people."""
+    with zone.linkage(read_only=True) as connection:
+        counts = people_store.counted(connection)
+        if report is None:
+            return PeopleReport(
+                skipped=True,
+                records=counts["records"],
+                people=counts["people"],
+                model_version=model.version,
+                model_digest=model.digest,
+            )
+        return replace(
+            report,
+            people=counts["people"],
+            edges=counts["edges"],
+            edge_weights=people_store.edge_weights(connection, *REPORTED_WEIGHTS),
+            cluster_sizes=people_store.cluster_sizes(connection),
         )
-    digest = connection.execute("select max(digest) from people_state").fetchone()
-    people = connection.execute(
-        "select record_ref, person_id from people order by record_ref"
-    ).to_arrow_table()
-    return KnownPeople(digest[0] if digest else None, people)
 
 
 def read_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -155,70 +248,3 @@ def edges_by_row(scored: ScoredPairs, record_refs: pa.ChunkedArray) -> Edges:
 
 def _rows(references: pa.ChunkedArray, record_refs: pa.ChunkedArray) -> np.ndarray:
     return pc.index_in(references, value_set=record_refs).to_numpy().astype(np.int64)
-
-
-def _members(labels: np.ndarray, record_refs: list[str]) -> list[list[str]]:
-    members: defaultdict[int, list[str]] = defaultdict(list)
-    for label, record_ref in zip(labels.tolist(), record_refs, strict=True):
-        members[label].append(record_ref)
-    return [members[label] for label in sorted(members)]
-
-
-def _people_table(members: Sequence[Sequence[str]], assignment: Assignment) -> pa.Table:
-    sizes = [len(cluster_members) for cluster_members in members]
-    unsorted = pa.table(
-        {
-            "record_ref": pa.array(
-                [ref for cluster_members in members for ref in cluster_members], pa.string()
-            ),
-            "person_id": pa.array(
-                np.repeat(np.array(assignment.person_ids, dtype=object), sizes), pa.string()
-            ),
-        }
-    )
-    return unsorted.sort_by("record_ref")
-
-
-def _write(
-    zone: AnalyticsZone, digest: str, scored: ScoredPairs, people: pa.Table, assignment: Assignment
-) -> None:
-    history = pa.table(
-        {
-            "digest": pa.array([digest] * len(assignment.changes), pa.string()),
-            "change": pa.array([change.change for change in assignment.changes], pa.string()),
-            "from_person_id": pa.array([change.from_person_id for change in assignment.changes], pa.string()),
-            "to_person_id": pa.array([change.to_person_id for change in assignment.changes], pa.string()),
-            "record_count": pa.array([change.record_count for change in assignment.changes], pa.int64()),
-        }
-    )
-    with zone.linkage() as connection:
-        connection.execute(STATE_TABLES)
-        for name, table in (("new_people", people), ("new_edges", scored.edges), ("new_history", history)):
-            connection.register(name, table)
-        connection.execute("begin")
-        for table in ("people", "edges", "people_state"):
-            connection.execute(f"delete from {table}")
-        connection.execute("insert into people from new_people")
-        connection.execute("insert into edges select record_ref_l, record_ref_r, match_weight from new_edges")
-        connection.execute("insert into person_history from new_history")
-        connection.execute("insert into people_state values (?)", [digest])
-        connection.execute("commit")
-
-
-def _publish_to_warehouse(zone: AnalyticsZone, people: pa.Table) -> None:
-    """Copy `people` to the warehouse unless it is there already: a stop between the two stores heals here."""
-    with zone.warehouse() as connection:
-        connection.register("new_people", people)
-        connection.execute("create schema if not exists records")
-        connection.execute(
-            "create table if not exists records.people (record_ref varchar, person_id varchar)"
-        )
-        held, new = (
-            connection.execute(PEOPLE_DIGEST.format(table=table)).fetchone()
-            for table in ("records.people", "new_people")
-        )
-        if held != new:
-            connection.execute("begin")
-            connection.execute("delete from records.people")
-            connection.execute("insert into records.people from new_people")
-            connection.execute("commit")

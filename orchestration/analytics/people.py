@@ -37,7 +37,7 @@ def people_asset(contracts: Sequence[FeedContract]) -> dg.AssetsDefinition:
         check_specs=linkage_check_specs(),
     )
     def people(data_centre: DataCentre, night: Night) -> dg.MaterializeResult:
-        report = resolve_people(data_centre.zone())
+        report = resolve_people(data_centre.zone(), night=night.day())
         judged = judge_night(data_centre.zone(), night.day())
         metadata = metadata_of(report) | night_metadata(judged)
         if not report.skipped:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from evaluation.passing_keys import PassingKeys
 from linkage.stable_ids import Assignment, Change, assign_person_ids
 
 
 def assigned(clusters: list[list[str]], previous: dict[str, str] | None = None) -> Assignment:
-    return assign_person_ids(clusters, previous or {}, PassingKeys())
+    references = [reference for cluster in clusters for reference in cluster]
+    numbers = np.repeat(np.arange(len(clusters)), [len(cluster) for cluster in clusters])
+    held = previous or {}
+    return assign_person_ids(
+        numbers, references, [held.get(reference) for reference in references], PassingKeys()
+    )
 
 
 def test_a_new_id_is_keyed_and_made_from_the_smallest_reference() -> None:
@@ -47,3 +54,19 @@ def test_unchanged_people_change_nothing() -> None:
     found = assigned([["a"], ["b"]], {"a": "P", "b": "Q"})
     assert found.person_ids == ["P", "Q"]
     assert found.changes == []
+
+
+def test_an_id_that_somebody_else_has_or_had_is_not_given_again() -> None:
+    first = assigned([["a"]]).person_ids[0]
+    found = assign_person_ids(np.array([0]), ["a"], [None], PassingKeys(), lambda ids: ids & {first})
+    assert found.person_ids[0] != first
+
+
+def test_of_three_suitors_the_one_with_most_records_gets_the_id() -> None:
+    previous = {"a": "P", "b": "P", "c": "P", "d": "Q", "e": "P"}
+    found = assigned([["a"], ["b", "c"], ["d", "e"]], previous)
+    assert found.person_ids[1:] == ["P", "Q"]
+    assert {(change.change, change.from_person_id, change.record_count) for change in found.changes} == {
+        ("split", "P", 1)
+    }
+    assert len(found.changes) == 2

@@ -1,0 +1,267 @@
+"""What linkage writes: the tables of the linkage store, and their copies in the warehouse.
+
+Linkage store: `edges`, `people`, `person_quality`, `person_history`, `linked_records` (see `linkage.changes`) and
+`people_state`. Warehouse: `records.people` and `records.person_quality`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from linkage.changes import LINKED_RECORDS
+from linkage.stable_ids import Change
+from stores.analytics import LINKAGE_STORE, AnalyticsZone
+from stores.encrypted import STORE, attach, storage_key
+
+PEOPLE_COLUMNS = "record_ref varchar, person_id varchar"
+QUALITY_COLUMNS = (
+    "person_id varchar, records bigint, identities bigint, feeds bigint, links bigint, density double, "
+    "weakest_link double, confidence double, refused_links bigint"
+)
+PUBLISHED = {"people": PEOPLE_COLUMNS, "person_quality": QUALITY_COLUMNS}
+"""Tables that the warehouse has too, in schema `records`."""
+
+TABLES = {
+    "people": PEOPLE_COLUMNS,
+    "person_quality": QUALITY_COLUMNS,
+    "edges": "record_ref_l varchar, record_ref_r varchar, match_weight double, match_key utinyint",
+    "person_history": "night date, digest varchar, change varchar, from_person_id varchar, to_person_id varchar, "
+    "record_count bigint",
+    "people_state": "digest varchar, basis varchar",
+}
+
+# Stores of earlier versions lack these.
+LATER_COLUMNS = (
+    "alter table person_history add column if not exists night date",
+    "alter table edges add column if not exists match_key utinyint",
+    "alter table people_state add column if not exists basis varchar",
+)
+
+TOUCHED_PEOPLE = """
+create or replace temp table touched_people as
+select person_id from people semi join gone_records using (record_ref)
+union
+select previous from new_records where previous is not null
+union
+select person_id from new_people
+"""
+
+# An event stays while both its people are somebody: themselves, or whoever they were merged into since.
+LIVING = """
+create or replace temp table living as
+with recursive living as (
+    select distinct person_id from people
+    union
+    select history.from_person_id
+    from person_history as history
+    inner join living on history.to_person_id = living.person_id
+    where history.change = 'merged'
+)
+
+from living
+"""
+
+FORGET_HISTORY = """
+delete from person_history
+where from_person_id not in (from living) or to_person_id not in (from living)
+"""
+
+
+FORGET_EVERYTHING = tuple(
+    f"delete from {table}" for table in ("people", "linked_records", "person_quality", "edges")
+)
+
+FORGET_TOUCHED = (
+    TOUCHED_PEOPLE,
+    "delete from person_quality using touched_people as t where t.person_id = person_quality.person_id",
+    "delete from people using gone_records as g where g.record_ref = people.record_ref",
+    """
+    delete from people using new_people as n
+    where n.record_ref = people.record_ref and n.person_id <> people.person_id
+    """,
+    """
+    delete from linked_records
+    where record_ref in (select record_ref from gone_records union all select record_ref from new_people)
+    """,
+    "delete from edges using outdated as o where o.record_ref = edges.record_ref_l",
+    "delete from edges using outdated as o where o.record_ref = edges.record_ref_r",
+)
+
+ADD = (
+    "insert into people from new_people anti join people using (record_ref)",
+    """
+    insert into linked_records
+    select record_ref, identity, is_compared, frequencies, component, component_size
+    from new_records
+    """,
+    "insert into edges from new_edges",
+    "insert into person_quality from new_quality",
+    "insert into person_history by name from new_history",
+    LIVING,
+    FORGET_HISTORY,
+    "delete from people_state",
+)
+
+
+class KnownState(NamedTuple):
+    """What the last run left: the digest of its link keys and model, and the basis of its weights; None before it."""
+
+    digest: str | None
+    basis: str | None
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What one run found, of the records it touched.
+
+    `records`: as `linkage.changes.touched_records`, with person_id. `vanished`: record_ref, person_id. `outdated`:
+    references whose edges go. `edges`: those that come. `quality`: of the touched people.
+    """
+
+    everything: bool
+    records: pa.Table
+    vanished: pa.Table
+    outdated: pa.Table
+    edges: pa.Table
+    quality: pa.Table
+    changes: Sequence[Change]
+
+
+def known_state(connection: duckdb.DuckDBPyConnection) -> KnownState:
+    """Return the state that the attached linkage store is in."""
+    columns = {
+        (table, column)
+        for table, column in connection.execute(
+            "select table_name, column_name from duckdb_columns() where database_name = ?", [STORE]
+        ).fetchall()
+    }
+    if ("people_state", "digest") not in columns or ("people", "person_id") not in columns:
+        return KnownState(None, None)
+    tables = {table for table, _ in columns}
+    incremental = ("people_state", "basis") in columns and {"linked_records", "person_quality"} <= tables
+    row = connection.execute(
+        f"select digest, {'basis' if incremental else 'null'} from people_state order by digest desc limit 1"
+    ).fetchone()
+    return KnownState(*row) if row else KnownState(None, None)
+
+
+def taken_ids(connection: duckdb.DuckDBPyConnection, ids: Set[str]) -> set[str]:
+    """Return which of `ids` the attached linkage store gave to somebody, now or before."""
+    connection.register("asked_ids", pa.table({"person_id": pa.array(sorted(ids), pa.string())}))
+    rows = connection.execute(
+        f"""
+        select person_id from asked_ids semi join {STORE}.people using (person_id)
+        union
+        select person_id from asked_ids
+        semi join {STORE}.person_history as history on asked_ids.person_id = history.from_person_id
+        """
+    ).fetchall()
+    return {person_id for (person_id,) in rows}
+
+
+def write_people(zone: AnalyticsZone, state: KnownState, night: date | None, found: Resolved) -> None:
+    """Write what a run found to the linkage store, in one transaction."""
+    history = _history(found.changes, night, state.digest)
+    with zone.linkage() as connection:
+        for name, columns in TABLES.items():
+            connection.execute(f"create table if not exists {name} ({columns})")
+        connection.execute(LINKED_RECORDS)
+        for statement in LATER_COLUMNS:
+            connection.execute(statement)
+        connection.execute("begin")
+        for name, table in (
+            ("new_records", found.records),
+            ("gone_records", found.vanished),
+            ("outdated", found.outdated),
+            ("new_edges", found.edges),
+            ("new_quality", found.quality),
+            ("new_history", history),
+        ):
+            connection.register(name, table)
+        connection.execute(
+            "create or replace temp table new_people as select record_ref, person_id from new_records"
+        )
+        for statement in (FORGET_EVERYTHING if found.everything else FORGET_TOUCHED) + ADD:
+            connection.execute(statement)
+        connection.execute("insert into people_state by name select ? as digest, ? as basis", [*state])
+        connection.execute("commit")
+
+
+def _history(changes: Sequence[Change], night: date | None, digest: str | None) -> pa.Table:
+    columns = {
+        "night": pa.array([night] * len(changes), pa.date32()),
+        "digest": pa.array([digest] * len(changes), pa.string()),
+        "change": pa.array([change.change for change in changes], pa.string()),
+        "from_person_id": pa.array([change.from_person_id for change in changes], pa.string()),
+        "to_person_id": pa.array([change.to_person_id for change in changes], pa.string()),
+        "record_count": pa.array([change.record_count for change in changes], pa.int64()),
+    }
+    return pa.table(columns)
+
+
+def publish_people(zone: AnalyticsZone) -> None:
+    """Bring the warehouse's copies up to the linkage store: a stop between the two stores heals here."""
+    with zone.warehouse() as connection:
+        attach(
+            connection, zone.home.linkage_db, storage_key(zone.keys, LINKAGE_STORE), "linkage", read_only=True
+        )
+        connection.execute("create schema if not exists records")
+        connection.execute("begin")
+        for name, columns in PUBLISHED.items():
+            connection.execute(f"create table if not exists records.{name} ({columns})")
+            _bring_up(connection, f"{STORE}.records.{name}", f"linkage.{name}")
+        connection.execute("commit")
+
+
+def _bring_up(connection: duckdb.DuckDBPyConnection, copy: str, original: str) -> None:
+    """Make the rows of `copy` those of `original`, writing only what differs."""
+    held, new = (
+        connection.execute(
+            f"select count(*) || '-' || coalesce(bit_xor(hash(columns(*))), 0) from {table}"
+        ).fetchone()
+        for table in (copy, original)
+    )
+    if held == new:
+        return
+    connection.execute(f"create or replace temp table coming as from {original} except from {copy}")
+    connection.execute(f"create or replace temp table going as from {copy} except from {original}")
+    key = connection.execute(f"describe {copy}").fetchall()[0][0]
+    connection.execute(f"delete from {copy} as held using going where held.{key} = going.{key}")
+    connection.execute(f"insert into {copy} from coming")
+
+
+def counted(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Return how many records, people and edges the attached linkage store holds."""
+    row = connection.execute(
+        f"select (select count(*) from {STORE}.people), (select count(*) from {STORE}.person_quality), "
+        f"(select count(*) from {STORE}.edges)"
+    ).fetchone()
+    assert row is not None  # noqa: S101  an aggregate without groups always has one row
+    return dict(zip(("records", "people", "edges"), row, strict=True))
+
+
+def edge_weights(connection: duckdb.DuckDBPyConnection, lowest: int, highest: int) -> dict[int, int]:
+    """Return how many edges the attached linkage store holds of each whole match weight, the ends open."""
+    return dict(
+        connection.execute(
+            f"""
+            select greatest(least(floor(match_weight), {highest}), {lowest})::integer as weight, count(*) as edges
+            from {STORE}.edges group by all order by all
+            """
+        ).fetchall()
+    )
+
+
+def cluster_sizes(connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
+    """Return how many people of the attached linkage store have each number of records."""
+    return dict(
+        connection.execute(
+            f"select records, count(*) as people from {STORE}.person_quality group by all order by all"
+        ).fetchall()
+    )
