@@ -19,6 +19,7 @@ from doorstep import (
     evaluate,
     feeds,
     keys,
+    linkage,
     notes,
     refresh,
     report,
@@ -46,6 +47,7 @@ app.add_typer(vault.app, name="vault")
 app.add_typer(cases.app, name="cases")
 app.add_typer(county.app, name="county")
 app.add_typer(feeds.app, name="feeds")
+app.add_typer(linkage.app, name="linkage")
 app.add_typer(notes.app, name="notes")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("refresh")(refresh.refresh)

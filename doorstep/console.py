@@ -22,10 +22,12 @@ from bridge.cases.officers import OfficersError
 from bridge.cases.reidentify import RefusedError
 from bridge.files.problems import NoSuchFileError
 from bridge.vault.keys import VaultError
+from exchange.review import ReviewError
 from governance.agreements import AgreementError
 from governance.audit_log import AuditLogError
 from governance.contracts import ContractError
 from governance.retention import RetentionExpiredError
+from linkage.model import LinkageModelError
 from stores.encrypted import StoreBusyError, StoreUnreadableError
 from stores.key_rotation import KeyRotationError
 from stores.keys import KeyUnavailableError
@@ -36,10 +38,12 @@ EXPECTED_ERRORS = (
     ContractError,
     KeyRotationError,
     KeyUnavailableError,
+    LinkageModelError,
     NoSuchFileError,
     OfficersError,
     RefusedError,
     RetentionExpiredError,
+    ReviewError,
     StoreBusyError,
     StoreUnreadableError,
     VaultError,

@@ -25,7 +25,7 @@ class RetentionRule(BaseModel):
 
     name: str
     months: int
-    counted_from: Literal["delivery_date", "as_of_month"]
+    counted_from: Literal["delivery_date", "as_of_month", "drawn_on"]
 
     def expires_on(self, start: date) -> date:
         """First day on which something that started on `start` is past due.

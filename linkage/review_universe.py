@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exchange.review import ReviewError
 from linkage.model import LinkageModel
 from linkage.pairs import linking_connection, score_pairs
 from linkage.people import CERTAIN_WEIGHT, read_link_keys
@@ -27,10 +28,6 @@ UNIVERSE = Path(__file__).with_name("review_pairs.sql")
 FLOOR_BELOW_THRESHOLD = 16.0
 """Bits below the model's threshold down to which pairs are reviewed. On the synthetic county (5,000 households), of
 pairs scored lower than that one in 250 was one person, 0.1 % of all that are."""
-
-
-class ReviewError(ValueError):
-    """A review cannot be done as asked; the message says what to do first."""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,11 @@ class Home:
         return self.council / "anchors" / "openings.json"
 
     @property
+    def linkage_review_db(self) -> Path:
+        """Samples of a clerical review of linkage, and the verdicts on them; no identity."""
+        return self.council / "linkage_review.duckdb"
+
+    @property
     def officers(self) -> Path:
         """Which officers there are, with their roles."""
         return self.council / "officers.yaml"

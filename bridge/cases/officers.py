@@ -25,12 +25,14 @@ class OfficersError(ValueError):
 
 
 class Role(BaseModel):
-    """What officers of one role may open. `use_cases` gives the purposes for each use case."""
+    """What officers of one role may open. `use_cases` gives the purposes for each use case, `reviews` those for which
+    they may open the pairs of a clerical review of linkage (`contracts/linkage_review.yaml`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     use_cases: dict[str, tuple[str, ...]]
+    reviews: tuple[str, ...] = ()
     feeds: tuple[str, ...]
     shows: tuple[str, ...]
     openings_per_day: int = Field(ge=0)

@@ -32,10 +32,13 @@ REASONS = {
     "clock_went_back": "The audit log has a later entry than now. Set the machine's clock right.",
     "openings_used_up": "The officer has opened as many records today as the role allows.",
     "refusals_used_up": "The officer was refused too often today. Somebody has to look at the audit log first.",
+    "not_asked": "No open sample of a review has this pair. `doorstep linkage review list` shows the samples.",
+    "not_shown": "A verdict is given on a pair that was shown. `doorstep linkage review judge` shows it.",
+    "review_not_for_this_role": "The officer's role may not open the pairs of a review (contracts/roles.yaml).",
     "not_returned": "No case that came back, and is not expired, has this record.",
     "below_threshold": "The score is below the use case's threshold.",
     "not_for_this_role": "The officer's role may not open cases of this use case.",
-    "purpose_not_allowed": "The use case does not name this purpose, or the role may not act for it.",
+    "purpose_not_allowed": "The use case or review does not name this purpose, or the role may not act for it.",
     "not_held": "No vault holds this record: a vault may have been lost. Run `doorstep vault status`.",
     "erased": "The person was erased and cannot be brought back.",
     "feed_not_for_this_role": "The officer's role may not see records of this partner feed.",
@@ -89,17 +92,7 @@ def open_case(zone: CouncilZone, request: Request) -> OpenedCase:
     if request.at.tzinfo is None:
         raise ValueError("the time of a request needs a time zone")
     with openings_log(zone).writing() as log:
-        entry = Opening(
-            at=request.at.isoformat(timespec="seconds"),
-            officer=_short(f"user.{request.system_user.lower()}"),
-            role=NOT_GIVEN,
-            purpose=NOT_GIVEN,
-            use_case=NOT_GIVEN,
-            record_ref=request.record_ref if RECORD_REF.fullmatch(request.record_ref) else NOT_GIVEN,
-            verdict="opened",
-            reason=NOT_GIVEN,
-        )
-        door = _Door(zone, request, log, entry)
+        door = _CaseDoor(zone, request, log, first_entry(request))
         try:
             opened = door.open()
         except RefusedError as refusal:
@@ -109,24 +102,34 @@ def open_case(zone: CouncilZone, request: Request) -> OpenedCase:
         return opened
 
 
+def first_entry(request: Request) -> Opening:
+    """Return what the audit log will say of `request` before anything of it has been checked."""
+    return Opening(
+        at=request.at.isoformat(timespec="seconds"),
+        officer=_short(f"user.{request.system_user.lower()}"),
+        role=NOT_GIVEN,
+        purpose=NOT_GIVEN,
+        use_case=NOT_GIVEN,
+        record_ref=request.record_ref if RECORD_REF.fullmatch(request.record_ref) else NOT_GIVEN,
+        verdict="opened",
+        reason=NOT_GIVEN,
+    )
+
+
 @dataclass
-class _Door:
-    """One request on its way through the checks; `entry` is what the audit log will say of it."""
+class Door:
+    """One request on its way through the checks that every opening has; `entry` is what the audit log will say of it.
+
+    What a reference may be opened for is checked between the officer and the identity by who uses the door: a case
+    here, a pair of a review in `bridge.review.pairs`.
+    """
 
     zone: CouncilZone
     request: Request
     log: AuditLogWriter
     entry: Opening
 
-    def open(self) -> OpenedCase:
-        officer, role = self._officer()
-        self._within_limits(officer, role)
-        if self.entry.record_ref == NOT_GIVEN:
-            raise RefusedError("malformed_reference")
-        case = self._case(role)
-        return self._identity(role, case)
-
-    def _officer(self) -> tuple[Officer, Role]:
+    def officer(self) -> tuple[Officer, Role]:
         officer = read_officers(self.zone.home).get(self.request.officer)
         if officer is None:
             raise RefusedError("unknown_officer")
@@ -138,7 +141,8 @@ class _Door:
         self.entry = replace(self.entry, officer=officer.officer, role=officer.role)
         return officer, role
 
-    def _within_limits(self, officer: Officer, role: Role) -> None:
+    def within_limits(self, officer: Officer, role: Role, openings: int = 1) -> None:
+        """Refuse if the officer has fewer than `openings` left today, or was refused too often."""
         earlier = self.log.entries
         if earlier and datetime.fromisoformat(earlier[-1].at) > self.request.at:
             raise RefusedError("clock_went_back")
@@ -150,8 +154,45 @@ class _Door:
         ]
         if today.count("refused") >= role.refusals_per_day:
             raise RefusedError("refusals_used_up")
-        if today.count("opened") >= role.openings_per_day:
+        if today.count("opened") + openings > role.openings_per_day:
             raise RefusedError("openings_used_up")
+
+    def identity(self, role: Role) -> tuple[str, Mapping[str, Any]]:
+        """Return the feed and the identity of the record, cut to what the role shows."""
+        for partner in self._partners():
+            with open_vault(self.zone, partner) as vault:
+                if vault.is_erased(self.request.record_ref):
+                    raise RefusedError("erased")
+                feed = vault.feed_of(self.request.record_ref)
+                if feed is None:
+                    continue
+                if feed not in role.feeds:
+                    raise RefusedError("feed_not_for_this_role")
+                try:
+                    identity = vault.identity(self.request.record_ref)
+                except VaultError:
+                    raise RefusedError("unreadable") from None
+                return feed, _shown(identity, role.shows)
+        raise RefusedError("not_held")
+
+    def _partners(self) -> Sequence[str]:
+        partners = {contract.partner for contract in self.zone.contracts.values()}
+        return [partner for partner in sorted(partners) if self.zone.home.vault_db(partner).is_file()]
+
+
+class _CaseDoor(Door):
+    """The door for a record of a case that came back."""
+
+    def open(self) -> OpenedCase:
+        officer, role = self.officer()
+        self.within_limits(officer, role)
+        if self.entry.record_ref == NOT_GIVEN:
+            raise RefusedError("malformed_reference")
+        case = self._case(role)
+        feed, identity = self.identity(role)
+        reasons = json.loads(case.reasons)
+        told = tuple(each["text"] for each in reasons if each["feed"] in role.feeds)
+        return OpenedCase(feed, case, told, len(reasons) - len(told), identity)
 
     def _case(self, role: Role) -> CaseOfRecord:
         use_cases = read_use_cases()
@@ -178,29 +219,6 @@ class _Door:
         if purpose not in use_case.purposes or purpose not in role.use_cases[case.use_case]:
             return "purpose_not_allowed"
         return None
-
-    def _identity(self, role: Role, case: CaseOfRecord) -> OpenedCase:
-        for partner in self._partners():
-            with open_vault(self.zone, partner) as vault:
-                if vault.is_erased(self.request.record_ref):
-                    raise RefusedError("erased")
-                feed = vault.feed_of(self.request.record_ref)
-                if feed is None:
-                    continue
-                if feed not in role.feeds:
-                    raise RefusedError("feed_not_for_this_role")
-                try:
-                    identity = vault.identity(self.request.record_ref)
-                except VaultError:
-                    raise RefusedError("unreadable") from None
-                reasons = json.loads(case.reasons)
-                told = tuple(each["text"] for each in reasons if each["feed"] in role.feeds)
-                return OpenedCase(feed, case, told, len(reasons) - len(told), _shown(identity, role.shows))
-        raise RefusedError("not_held")
-
-    def _partners(self) -> Sequence[str]:
-        partners = {contract.partner for contract in self.zone.contracts.values()}
-        return [partner for partner in sorted(partners) if self.zone.home.vault_db(partner).is_file()]
 
 
 def _shown(identity: Mapping[str, Any], shows: Sequence[str]) -> Mapping[str, Any]:

@@ -377,4 +377,12 @@ def test_only_the_door_and_what_never_gives_one_out_can_read_an_identity() -> No
 def test_only_the_command_line_opens_the_door() -> None:
     users = {name for name, _ in sources("bridge.cases.reidentify", "from bridge.cases import reidentify")}
     # The console knows its refusals, to print them as one line.
-    assert users - {"bridge/cases/cases.py", "doorstep/console.py"} == {"doorstep/cases.py"}
+    refusals_only = {"bridge/cases/cases.py", "bridge/review/samples.py", "doorstep/console.py"}
+    # A review opens two records at a time through the same door (bridge/review/pairs.py).
+    assert users - refusals_only == {
+        "bridge/review/pairs.py",
+        "doorstep/cases.py",
+        "doorstep/linkage_review.py",
+    }
+    reviewers = {name for name, _ in sources("bridge.review.pairs", "from bridge.review import pairs")}
+    assert reviewers - {"bridge/cases/reidentify.py"} == {"doorstep/linkage_review.py"}

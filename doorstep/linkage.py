@@ -1,0 +1,10 @@
+"""`doorstep linkage`: train, compare and adopt linkage models, and have pairs of records reviewed."""
+
+from __future__ import annotations
+
+import typer
+
+from doorstep import linkage_review
+
+app = typer.Typer(help="Linkage models, and clerical review of what they link.", no_args_is_help=True)
+app.add_typer(linkage_review.app, name="review")

@@ -1,0 +1,107 @@
+"""Do the intervals of a clerical review hold the truth? Reviews of the county by a reviewer who knows it.
+
+The reviewer is simulated: they know who is who, and can tell all but a share of pairs. Real reviewers also err; a
+review cannot see that but by asking two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+from exchange.review import CANNOT_TELL, MATCH, NON_MATCH
+from linkage.model import LinkageModel
+from linkage.review_estimate import Estimate, Judged, ReviewEstimate, estimate
+from linkage.review_sample import draw_sample
+from linkage.review_universe import Universe
+
+A_DAY = date(2000, 1, 1)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Of `samples` reviews, the share whose interval held the truth, and how wide intervals were on average."""
+
+    truth: float
+    held: float
+    width: float
+    bias: float
+
+
+@dataclass(frozen=True)
+class ReviewCoverage:
+    """Coverage of each figure at one size of sample. `judged`: pairs judged in one review, on average."""
+
+    samples: int
+    judged: float
+    precision: Coverage
+    recall: Coverage
+    b_cubed_precision: Coverage
+
+
+def coverage_of_reviews(
+    universe: Universe,
+    person: npt.NDArray[np.int64],
+    model: LinkageModel,
+    size: int,
+    seeds: Sequence[int],
+    cannot_tell: float = 0.05,
+) -> ReviewCoverage:
+    """Review `universe` once for each seed, by `person` (a label per record of the universe), and compare.
+
+    `cannot_tell`: of which share of pairs the reviewer cannot tell, drawn at random.
+    """
+    match = person[universe.left] == person[universe.right]
+    places = {ref: place for place, ref in enumerate(universe.record_refs.to_pylist())}
+    found = [_reviewed(universe, person, places, model, size, seed, cannot_tell) for seed in seeds]
+    right = match & universe.linked
+    records = len(universe.record_refs)
+    return ReviewCoverage(
+        samples=len(found),
+        judged=float(np.mean([each.judged for each in found])),
+        precision=_coverage(right.sum() / universe.linked.sum(), [each.precision for each in found]),
+        recall=_coverage(right.sum() / match.sum(), [each.recall for each in found]),
+        b_cubed_precision=_coverage(
+            (universe.people + universe.share[right].sum()) / records,
+            [each.b_cubed_precision for each in found],
+        ),
+    )
+
+
+def _reviewed(
+    universe: Universe,
+    person: npt.NDArray[np.int64],
+    places: Mapping[str, int],
+    model: LinkageModel,
+    size: int,
+    seed: int,
+    cannot_tell: float,
+) -> ReviewEstimate:
+    sample = draw_sample(universe, model, size, seed, A_DAY)
+    one, other = (
+        person[[places[ref] for ref in sample.pairs[side].to_pylist()]]
+        for side in ("record_ref_l", "record_ref_r")
+    )
+    verdict = np.where(one == other, MATCH, NON_MATCH)
+    unsure = np.random.default_rng([seed, 1]).random(len(verdict)) < cannot_tell
+    judged = Judged(
+        sample.pairs["stratum"].to_numpy().astype(np.int64),
+        np.where(unsure, CANNOT_TELL, verdict),
+        sample.pairs["linked"].to_numpy(),
+        sample.pairs["share"].to_numpy(),
+    )
+    return estimate(sample.strata, judged, sample.records, sample.people, seed)
+
+
+def _coverage(truth: float, found: Sequence[Estimate]) -> Coverage:
+    held = [each.low <= truth <= each.high for each in found]
+    return Coverage(
+        truth=float(truth),
+        held=float(np.mean(held)),
+        width=float(np.mean([each.high - each.low for each in found])),
+        bias=float(np.mean([each.value for each in found]) - truth),
+    )
