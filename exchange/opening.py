@@ -67,6 +67,14 @@ create table if not exists records.deliveries (
 )
 """
 
+PERSON_QUALITY = """
+create table if not exists records.person_quality (
+    person_id varchar, records bigint, identities bigint, feeds bigint, links bigint, density double,
+    weakest_link double, confidence double, refused_links bigint
+)
+"""
+"""How sure linkage is of each person; linkage fills it as it does `records.people`."""
+
 OPENED_LEDGER = """
 create table if not exists opened_packages (
     feed varchar, delivery_id varchar, epoch integer, row_count bigint, primary key (feed, delivery_id)
@@ -212,6 +220,7 @@ def ensure_stores(zone: AnalyticsZone, feeds: Iterable[FeedContract]) -> None:
         warehouse.execute("create schema if not exists records")
         warehouse.execute(DELIVERY_LEDGER)
         warehouse.execute("create table if not exists records.people (record_ref varchar, person_id varchar)")
+        warehouse.execute(PERSON_QUALITY)
         for feed in missing:
             for table in feed.payload_tables:
                 _ensure_table(warehouse, f"records.{table.qualified_name}", _payload_fields(table))

@@ -34,8 +34,8 @@ def write_dbt_sources(contracts: Mapping[str, FeedContract], path: Path = DBT_SO
 
 
 def dbt_sources(contracts: Mapping[str, FeedContract]) -> dict[str, Any]:
-    """Return the dbt properties document: one source `records`, a table per feed table, people and
-    deliveries.
+    """Return the dbt properties document: one source `records`, a table per feed table, people, how
+    sure they are, and deliveries.
     """
     tables = [
         _feed_table(contract, table) for contract in contracts.values() for table in contract.payload_tables
@@ -48,7 +48,7 @@ def dbt_sources(contracts: Mapping[str, FeedContract]) -> dict[str, Any]:
                 "database": DATABASE,
                 "schema": SOURCE,
                 "description": "Opened payloads: every version of every record. No identifiers.",
-                "tables": [*tables, _PEOPLE, _DELIVERIES],
+                "tables": [*tables, _PEOPLE, _PERSON_QUALITY, _DELIVERIES],
             }
         ],
     }
@@ -88,6 +88,23 @@ _PEOPLE: dict[str, Any] = {
     "columns": [
         {"name": "record_ref", "description": "Keyed reference of the partner's record."},
         {"name": "person_id", "description": "Stable pseudonymous person."},
+    ],
+}
+
+_PERSON_QUALITY: dict[str, Any] = {
+    "name": "person_quality",
+    "description": "One row per person: how sure linkage is of them.",
+    "config": {"meta": {"dagster": {"asset_key": [SOURCE, "person_quality"]}}},
+    "columns": [
+        {"name": "person_id", "description": "Stable pseudonymous person."},
+        {"name": "records", "description": "Records of the person."},
+        {"name": "identities", "description": "Of these, records with different link keys."},
+        {"name": "feeds", "description": "Feeds that the records are of."},
+        {"name": "links", "description": "Links between the identities."},
+        {"name": "density", "description": "Their share of all possible ones."},
+        {"name": "weakest_link", "description": "Match weight of the weakest link that holds the person together."},
+        {"name": "confidence", "description": "Probability that this link is right, by the linkage model."},
+        {"name": "refused_links", "description": "Links to other people that contradictions or chains forbade."},
     ],
 }
 

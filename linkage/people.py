@@ -92,8 +92,7 @@ def resolve_people(
             else _link(connection, zone, model, known, from_nothing=from_nothing)
         )
     if found is not None:
-        state = KnownState(digest, found.changes.basis)
-        people_store.write_people(zone, state, night, found.resolved)
+        people_store.write_people(zone, digest, found.changes.basis, night, found.resolved)
     people_store.publish_people(zone)
     report = found.report if found is not None else None
     return _report(zone, model, report)
@@ -124,14 +123,14 @@ def _link(
     edges = edges_by_row(replace(scored, edges=all_edges, alike=scored.alike[:0]), link_keys["record_ref"])
     clusters = cluster(edges, link_keys, copies)
     records = night_changes.touched_records(
-        connection, _clustered(clusters, edges, link_keys["record_ref"]), known=known.digest is not None
+        connection, _clustered(clusters, edges, link_keys["record_ref"]), known=known.has_people
     )
     assignment = assign_person_ids(
         _numbered(records["label"]),
         records["record_ref"],
         records["previous"],
         zone.keys,
-        partial(people_store.taken_ids, connection) if known.digest is not None else None,
+        partial(people_store.taken_ids, connection) if known.has_people else None,
     )
     quality = quality_of(clusters, edges, link_keys["feed"], copies)
     return _Linked(
@@ -139,7 +138,7 @@ def _link(
         Resolved(
             everything=changes.everything,
             records=_with_people(records, assignment),
-            vanished=night_changes.vanished_records(connection) if known.digest is not None else NOBODY,
+            vanished=night_changes.vanished_records(connection) if known.has_people else NOBODY,
             outdated=night_changes.outdated_references(connection),
             edges=scored.edges,
             quality=quality.set_column(0, "person_id", pa.array(assignment.person_ids, pa.string())),

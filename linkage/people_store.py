@@ -110,10 +110,13 @@ ADD = (
 
 
 class KnownState(NamedTuple):
-    """What the last run left: the digest of its link keys and model, and the basis of its weights; None before it."""
+    """What the last run left: the digest of its link keys and model, and the basis of its weights; None before it, and
+    where an earlier version left less than this one needs. `has_people`: there are ids to keep.
+    """
 
     digest: str | None
     basis: str | None
+    has_people: bool
 
 
 @dataclass(frozen=True)
@@ -142,13 +145,12 @@ def known_state(connection: duckdb.DuckDBPyConnection) -> KnownState:
         ).fetchall()
     }
     if ("people_state", "digest") not in columns or ("people", "person_id") not in columns:
-        return KnownState(None, None)
+        return KnownState(None, None, has_people=False)
     tables = {table for table, _ in columns}
-    incremental = ("people_state", "basis") in columns and {"linked_records", "person_quality"} <= tables
-    row = connection.execute(
-        f"select digest, {'basis' if incremental else 'null'} from people_state order by digest desc limit 1"
-    ).fetchone()
-    return KnownState(*row) if row else KnownState(None, None)
+    if ("people_state", "basis") not in columns or not {"linked_records", "person_quality"} <= tables:
+        return KnownState(None, None, has_people=True)
+    digest, basis = connection.execute("select digest, basis from people_state").fetchone() or (None, None)
+    return KnownState(digest, basis, has_people=True)
 
 
 def taken_ids(connection: duckdb.DuckDBPyConnection, ids: Set[str]) -> set[str]:
@@ -165,9 +167,9 @@ def taken_ids(connection: duckdb.DuckDBPyConnection, ids: Set[str]) -> set[str]:
     return {person_id for (person_id,) in rows}
 
 
-def write_people(zone: AnalyticsZone, state: KnownState, night: date | None, found: Resolved) -> None:
+def write_people(zone: AnalyticsZone, digest: str, basis: str, night: date | None, found: Resolved) -> None:
     """Write what a run found to the linkage store, in one transaction."""
-    history = _history(found.changes, night, state.digest)
+    history = _history(found.changes, night, digest)
     with zone.linkage() as connection:
         for name, columns in TABLES.items():
             connection.execute(f"create table if not exists {name} ({columns})")
@@ -189,11 +191,11 @@ def write_people(zone: AnalyticsZone, state: KnownState, night: date | None, fou
         )
         for statement in (FORGET_EVERYTHING if found.everything else FORGET_TOUCHED) + ADD:
             connection.execute(statement)
-        connection.execute("insert into people_state by name select ? as digest, ? as basis", [*state])
+        connection.execute("insert into people_state by name select ? as digest, ? as basis", [digest, basis])
         connection.execute("commit")
 
 
-def _history(changes: Sequence[Change], night: date | None, digest: str | None) -> pa.Table:
+def _history(changes: Sequence[Change], night: date | None, digest: str) -> pa.Table:
     columns = {
         "night": pa.array([night] * len(changes), pa.date32()),
         "digest": pa.array([digest] * len(changes), pa.string()),
