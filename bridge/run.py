@@ -1,6 +1,6 @@
-"""The whole council side of one night: register, load, check, match addresses, pseudonymise, seal. No Dagster.
+"""The whole council side of one night: register, load, check, match addresses, pseudonymise, seal, receive cases.
 
-`doorstep bridge run` calls `run_bridge`; the Dagster assets of the bridge call the same steps one by one.
+No Dagster: `doorstep bridge run` calls `run_bridge`; the Dagster assets of the bridge call the same steps one by one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from bridge.addresses import AddressReport, match_addresses
+from bridge.cases.cases import CasesReport, receive_cases
 from bridge.deliveries.inbox import RegistrationReport, register_deliveries
 from bridge.deliveries.ledger import CHECKED, REGISTERED, SEALED, Delivery, deliveries, writing
 from bridge.deliveries.loading import LoadReport, load_deliveries
@@ -56,21 +57,24 @@ class FeedRun:
 
 @dataclass(frozen=True)
 class BridgeRun:
-    """One run of the bridge: what was found in the inbox, and what became of each feed that had work."""
+    """One run of the bridge: what was found in the inbox, what became of each feed that had work, and the alerts that
+    came back."""
 
     night: date
     found: RegistrationReport
+    cases: CasesReport
     feeds: tuple[FeedRun, ...] = field(default=())
 
     @property
     def failures(self) -> tuple[str, ...]:
-        return tuple(f"{run.feed}: {run.failure}" for run in self.feeds if run.failure)
+        feeds = tuple(f"{run.feed}: {run.failure}" for run in self.feeds if run.failure)
+        return feeds + tuple(f"cases: {each.name} refused: {each.reason}" for each in self.cases.refused)
 
 
 def run_bridge(
     zone: CouncilZone, night: date, announce: Callable[[str], None] = lambda _text: None
 ) -> BridgeRun:
-    """Take everything that waits in the inbox to sealed packages, as on `night`.
+    """Take everything that waits in the inbox to sealed packages, as on `night`, and open what came back.
 
     All feeds are loaded before any is pseudonymised: addresses of all are matched in one go, against the newest
     gazetteer. A feed that fails is reported and the others go on; what it has not finished waits for the next run.
@@ -86,7 +90,8 @@ def run_bridge(
         if run.failure is None:
             announce(f"{feed}: pseudonymise and seal")
             _try(run, partial(_seal, zone, run, waiting[feed], night))
-    return BridgeRun(night, found, tuple(runs.values()))
+    announce("cases: open what came back")
+    return BridgeRun(night, found, receive_cases(zone, night), tuple(runs.values()))
 
 
 def load_feed(zone: CouncilZone, feed: str, delivery_ids: Sequence[str]) -> LoadedFeed:

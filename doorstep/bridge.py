@@ -41,9 +41,12 @@ def run(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load, check, pseudonymise and seal what waits in the inbox. Needs neither Dagster nor the analytics zone.
+    """Load, check, pseudonymise and seal what waits in the inbox, and open the alerts that came back.
 
-    With --json: `night`, `registered`, `duplicates`, `refused`, `failures`, `seconds`, and for each feed with work
+    Needs neither Dagster nor the analytics zone.
+
+    With --json: `night`, `registered`, `duplicates`, `refused`, `failures`, `seconds`, `cases` (what came back:
+    `packages`, `cases` and `records` held, `expired_months`), and for each feed with work
     `loaded`, `checked`, `refused` (deliveries), `rows_in`, `rows_quarantined`, `rows_sealed`, `link_key_rows`,
     `identities_kept`, `addresses_matched`, `packages`, `failure`. Exits with 1 if a feed failed.
     """
@@ -113,6 +116,12 @@ def _document(done: BridgeRun, seconds: float) -> dict[str, Any]:
         "refused": done.found.refused,
         "failures": done.failures,
         "seconds": round(seconds, 1),
+        "cases": {
+            "packages": done.cases.packages,
+            "cases": done.cases.cases,
+            "records": done.cases.records,
+            "expired_months": done.cases.expired_months,
+        },
         "feeds": {each.feed: _figures(each) for each in done.feeds},
     }
 
@@ -135,8 +144,10 @@ def _figures(run: FeedRun) -> dict[str, Any]:
 
 
 def _show(done: BridgeRun) -> None:
+    if done.cases.packages:
+        console.print(f"{done.cases.cases:,} cases are held, of {done.cases.packages:,} packages of alerts.")
     if not done.feeds:
-        console.print("Nothing new: no delivery waits in the inbox. Nothing was changed.")
+        console.print("Nothing new: no delivery waits in the inbox.")
         return
     table = Table("feed", "deliveries", "rows in", "set aside", "sealed", "link keys", "packages")
     for each in done.feeds:

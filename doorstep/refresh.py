@@ -14,6 +14,7 @@ import typer
 from bridge.deliveries.inbox import WAITING_STATES, RegistrationReport, deliveries, register_deliveries
 from bridge.zone import CouncilZone
 from doorstep.console import AsJson, console, errors, print_json
+from exchange.transport import OUTBOX, Exchange
 from governance.rules import rules_digest
 from stores.encrypted import writer_lock
 from stores.files import written_atomically
@@ -78,7 +79,7 @@ def _run_steps(home: Home, night: date, council_has_work: bool, document: dict[s
     # Imported here: a night with nothing new should not wait for Dagster.
     os.environ["DOORSTEP_HOME"] = str(home.root)
     from orchestration.progress import night_progress
-    from orchestration.refresh import analytics_steps, bridge_steps
+    from orchestration.refresh import analytics_steps, bridge_steps, cases_step
 
     steps: dict[str, bool] = {}
     failures: list[str] = []
@@ -96,6 +97,9 @@ def _run_steps(home: Home, night: date, council_has_work: bool, document: dict[s
         for step in analytics_steps(home, night, announce):
             steps[step.name] = steps.get(step.name, True) and step.succeeded
             failures += step.failures
+        last = cases_step(home, night, announce)
+        steps[last.name] = last.succeeded
+        failures += last.failures
     for failure in failures:
         errors.print(f"[red]failed[/] {failure}", highlight=False)
     document["steps"] = steps
@@ -109,9 +113,10 @@ def _announce_registration(found: RegistrationReport) -> None:
 
 def _state(home: Home, night: date) -> dict[str, object]:
     """What a finished night leaves behind: while all of it is the same, there is nothing to do."""
+    exchange = Exchange.of(home)
     return {
         "night": night.isoformat(),
-        "packages": sum(1 for _ in home.outbox.rglob("*.sealed")),
+        "packages": sum(len(exchange.names(OUTBOX, folder)) for folder in exchange.folders(OUTBOX)),
         "rules": rules_digest(),
     }
 

@@ -75,6 +75,18 @@ class Exchange:
             found = [posixpath.basename(entry["name"]) for entry in listed if entry["type"] == "file"]
         return sorted(name for name in found if not is_temporary(name))
 
+    def folders(self, box: str) -> list[str]:
+        """Return the names of the folders of a box, in order."""
+        if self.folder is not None:
+            here = self.folder / box
+            return sorted(entry.name for entry in here.iterdir() if entry.is_dir()) if here.is_dir() else []
+        self._system.invalidate_cache()
+        path = self._path(box, "")
+        listed = self._system.ls(path, detail=True) if self._system.isdir(path) else []
+        return sorted(
+            posixpath.basename(entry["name"].rstrip("/")) for entry in listed if entry["type"] == "directory"
+        )
+
     @contextmanager
     def writing(self, box: str, name: str) -> Iterator[Path]:
         """Yield a local path to write a file to; when the block ends well, it appears in the box, whole."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 
@@ -30,7 +31,7 @@ PUBLISHED_RULE = "published_marts"
 MONTH_COLUMN = "as_of_month"
 DELIVERY_COLUMN = "delivery_date"
 REFERENCE_COLUMNS = ("record_ref", "record_ref_l", "record_ref_r")
-OUTBOX_PATTERN = "????-??-??-*"
+OUTBOX = "outbox"
 RECEIPTS_FOLDER = "receipts"
 
 COLUMNS = """
@@ -40,6 +41,14 @@ where database_name = ? and not duckdb_tables.temporary
 group by all
 order by all
 """
+
+
+class PackageBoxes(Protocol):
+    """Where sealed packages lie, by box and folder (`exchange.transport.Exchange`)."""
+
+    def folders(self, box: str) -> list[str]: ...
+    def names(self, box: str, folder: str) -> list[str]: ...
+    def remove(self, box: str, name: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -77,8 +86,11 @@ class _Due:
     oldest: date
 
 
-def sweep(zone: AnalyticsZone, night: date, rules: Mapping[str, RetentionRule]) -> SweepReport:
-    """Remove everything that is past due on `night` and rewrite the stores that lost rows.
+def sweep(
+    zone: AnalyticsZone, exchange: PackageBoxes, night: date, rules: Mapping[str, RetentionRule]
+) -> SweepReport:
+    """Remove everything that is past due on `night`, packages in `exchange` too, and rewrite the stores that lost
+    rows.
 
     Stopped anywhere, it is simply run again: what was deleted but not yet rewritten is remembered by a
     marker beside the store. Raises `KeyError` if `rules` lacks one of the rules named in this module.
@@ -99,7 +111,7 @@ def sweep(zone: AnalyticsZone, night: date, rules: Mapping[str, RetentionRule]) 
         key = storage_key(zone.keys, LINKAGE_STORE)
         removals += _remove(zone.home.linkage_db, key, due, with_orphans=True)
         rewritten += _rewrite_marked(zone.home.linkage_db, key, LINKAGE_STORE)
-    removals += _sweep_outbox(zone, night, rules[RECORDS_RULE])
+    removals += _sweep_outbox(exchange, night, rules[RECORDS_RULE])
     removals += _sweep_published(zone, night, rules[PUBLISHED_RULE])
     receipt = _write_receipt(zone, night, rules, removals, rewritten) if removals or rewritten else None
     return SweepReport(night, tuple(removals), tuple(rewritten), tuple(sorted(months)), receipt)
@@ -202,22 +214,26 @@ def _rewrite_marked(path: Path, key: str, store: str) -> list[str]:
     return [store]
 
 
-def _sweep_outbox(zone: AnalyticsZone, night: date, rule: RetentionRule) -> list[Removal]:
+def _sweep_outbox(exchange: PackageBoxes, night: date, rule: RetentionRule) -> list[Removal]:
     """Delete sealed packages whose delivery is past due: their name begins with the delivery's date."""
     removals = []
-    folders = sorted(zone.home.outbox.iterdir()) if zone.home.outbox.is_dir() else []
-    for folder in folders:
-        expired = [path for path in folder.glob(OUTBOX_PATTERN) if rule.is_expired(_dated(path), night)]
+    for folder in exchange.folders(OUTBOX):
+        dated = [(name, day) for name in exchange.names(OUTBOX, folder) if (day := _date_in(name))]
+        expired = [(name, day) for name, day in dated if rule.is_expired(day, night)]
+        for name, _ in expired:
+            exchange.remove(OUTBOX, f"{folder}/{name}")
         if expired:
-            oldest = min(_dated(path) for path in expired)
-            for path in expired:
-                path.unlink()
-            removals.append(Removal(f"outbox/{folder.name}", rule.name, len(expired), oldest))
+            oldest = min(day for _, day in expired)
+            removals.append(Removal(f"{OUTBOX}/{folder}", rule.name, len(expired), oldest))
     return removals
 
 
-def _dated(path: Path) -> date:
-    return date.fromisoformat(path.name[: len("YYYY-MM-DD")])
+def _date_in(name: str) -> date | None:
+    """The date that a package's name begins with; None for what is not a delivery, such as a rotation's manifest."""
+    try:
+        return date.fromisoformat(name[: len("YYYY-MM-DD")])
+    except ValueError:
+        return None
 
 
 def _sweep_published(zone: AnalyticsZone, night: date, rule: RetentionRule) -> list[Removal]:

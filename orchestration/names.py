@@ -39,6 +39,8 @@ def records_key(qualified_table: str) -> dg.AssetKey:
 
 DELIVERIES_KEY = records_key("deliveries")
 PEOPLE_KEY = records_key("people")
+RETURNED_ALERTS_KEY = dg.AssetKey(["risk", "returned_alerts"])
+CASES_KEY = dg.AssetKey(["bridge", "cases"])
 LINK_KEYS_KEY = dg.AssetKey(["linkage", "link_keys"])
 
 

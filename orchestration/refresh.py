@@ -93,6 +93,17 @@ def analytics_steps(home: Home, night: date, announce: Callable[[str], None]) ->
                 return
 
 
+def cases_step(home: Home, night: date, announce: Callable[[str], None]) -> Step:
+    """Open on the council's side what came back, and forget the cases that are past their retention."""
+    prepare_instance(home)
+    from orchestration.bridge.cases import CASES_JOB
+    from orchestration.bridge.definitions import defs
+
+    announce("cases: open what came back")
+    with dg.DagsterInstance.get() as instance:
+        return _run(defs, instance, CASES_JOB, night, tags={})
+
+
 def _parse_dbt_meanwhile(home: Home) -> None:
     from orchestration.analytics.dbt import prepare_manifest
 
@@ -123,7 +134,10 @@ def _run(
 
 def _failure_text(event: Any) -> str:
     """Say which step failed and why in one line; the full error is in the run's own log."""
-    error = event.step_failure_data.error
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return f"{event.step_key}: {data.user_failure_data.description}"
+    error = data.error
     cause = error.cause or error if error else None
     message = cause.message.strip().splitlines()[0] if cause and cause.message.strip() else "no message"
     return f"{event.step_key}: {message}"

@@ -14,14 +14,13 @@ from orchestration.analytics.retention import RECEIPTS_KEY, retention_receipts
 from orchestration.analytics.risk import (
     ALERTS_KEY,
     MODELS_KEY,
-    RETURNED_KEY,
     SCORES_KEY,
     alerts,
     returned_alerts,
     risk_models,
     risk_scores,
 )
-from orchestration.names import TIME_ZONE
+from orchestration.names import RETURNED_ALERTS_KEY, TIME_ZONE
 from orchestration.night import Night, night_config, scheduled_night
 from stores.home import Home
 
@@ -60,7 +59,7 @@ JOBS = [
     ),
     dg.define_asset_job(
         "risk_scores",
-        selection=dg.AssetSelection.assets(SCORES_KEY, ALERTS_KEY, RETURNED_KEY),
+        selection=dg.AssetSelection.assets(SCORES_KEY, ALERTS_KEY, RETURNED_ALERTS_KEY),
         partitions_def=scores_partitions,
         description="Score a month for a use case, raise the alerts above its threshold and seal them to the council.",
     ),

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from exchange.transport import Exchange
 from governance.retention import read_retention
 from governance.sweep import sweep
 from orchestration.analytics.datacentre import DataCentre
@@ -29,7 +30,8 @@ def retention_receipts(
     context: dg.AssetExecutionContext, data_centre: DataCentre, night: Night
 ) -> dg.MaterializeResult:
     rules = read_retention()
-    report = sweep(data_centre.zone(), night.day(), rules)
+    zone = data_centre.zone()
+    report = sweep(zone, Exchange.of(zone.home), night.day(), rules)
     forgotten = 0
     # Deleting rows does not clear Dagster's own records of the partitions they were in.
     for key, rule in ((SCORES_KEY, rules["risk_scores"]), (FEATURES_KEY, rules["household_features"])):

@@ -12,7 +12,7 @@ from models_ml.training import train_risk_model
 from orchestration.analytics.datacentre import DataCentre
 from orchestration.analytics.partitions import USE_CASES, scores_partitions, use_cases
 from orchestration.metadata import bars, calibration, metadata_of
-from orchestration.names import RISK
+from orchestration.names import RETURNED_ALERTS_KEY, RISK
 from orchestration.night import Night
 
 OWNER = "risk@doorstep.example"
@@ -22,7 +22,6 @@ LABELS_KEY = dg.AssetKey(["marts", "household_labels"])
 MODELS_KEY = dg.AssetKey(["risk", "risk_models"])
 SCORES_KEY = dg.AssetKey(["risk", "risk_scores"])
 ALERTS_KEY = dg.AssetKey(["risk", "alerts"])
-RETURNED_KEY = dg.AssetKey(["risk", "returned_alerts"])
 
 WHEN_CHECKED = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 
@@ -112,7 +111,7 @@ def alerts(context: dg.AssetExecutionContext, data_centre: DataCentre) -> dg.Mat
 
 
 @dg.asset(
-    key=RETURNED_KEY,
+    key=RETURNED_ALERTS_KEY,
     deps=[ALERTS_KEY],
     partitions_def=scores_partitions,
     group_name=RISK,

@@ -8,10 +8,11 @@ import dagster as dg
 
 from governance.contracts import FeedContract, read_contracts
 from orchestration.bridge.assets import bridge_assets
+from orchestration.bridge.cases import CASES_JOB, cases, cases_job
 from orchestration.bridge.council import Council
 from orchestration.bridge.jobs import feed_job, job_name, run_requests
 from orchestration.names import TIME_ZONE
-from orchestration.night import Night, scheduled_night
+from orchestration.night import Night, night_config, scheduled_night
 
 CONTRACTS = read_contracts()
 # The gazetteer goes first: the other feeds' addresses are matched against it.
@@ -50,14 +51,26 @@ def feed_schedule(contract: FeedContract) -> dg.ScheduleDefinition:
     return nightly
 
 
+@dg.schedule(
+    name=f"{CASES_JOB}_nightly",
+    job_name=CASES_JOB,
+    cron_schedule="0 6 * * *",
+    execution_timezone=TIME_ZONE,
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Every night at 06:00: the alerts that came back, and cases past their retention.",
+)
+def cases_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest(run_config=night_config(scheduled_night(context)))
+
+
 defs = dg.Definitions(
-    assets=[asset for contract in CONTRACTS.values() for asset in bridge_assets(contract)],
-    jobs=FEED_JOBS,
+    assets=[*(asset for contract in CONTRACTS.values() for asset in bridge_assets(contract)), cases],
+    jobs=[*FEED_JOBS, cases_job],
     sensors=[
         inbox_sensor,
         dg.AutomationConditionSensorDefinition("bridge_automation", target=dg.AssetSelection.all()),
     ],
-    schedules=[feed_schedule(contract) for contract in CONTRACTS.values()],
+    schedules=[*(feed_schedule(contract) for contract in CONTRACTS.values()), cases_nightly],
     resources={"council": Council(), "night": Night()},
     # One process for all steps of a run: importing Great Expectations takes longer than most steps.
     executor=dg.in_process_executor,

@@ -11,6 +11,7 @@ from two_zones import TwoZones, make_two_zones
 
 import governance.sweep
 from bridge.pseudonymise.deliveries import pseudonymise_deliveries
+from exchange.transport import EXCHANGE_VARIABLE, OUTBOX, Exchange
 from governance.retention import read_retention
 from governance.sweep import sweep
 from stores.publishing import publish, published_marts, versions
@@ -55,7 +56,7 @@ def pieces(path: Path) -> set[bytes]:
 
 
 def test_months_past_due_go_and_the_others_stay(zones: TwoZones) -> None:
-    report = sweep(zones.analytics, NIGHT, RULES)
+    report = sweep(zones.analytics, Exchange.of(zones.home), NIGHT, RULES)
     assert removed(report) == {"marts.household_features": 1000, "risk.scores": 2200}
     assert oldest(zones, "marts.household_features") == "2023-11-01"
     assert oldest(zones, "risk.scores") == "2024-11-01"
@@ -66,24 +67,24 @@ def test_months_past_due_go_and_the_others_stay(zones: TwoZones) -> None:
 
 
 def test_a_month_goes_on_its_day_and_not_the_day_before(zones: TwoZones) -> None:
-    sweep(zones.analytics, date(2026, 9, 30), RULES)
+    sweep(zones.analytics, Exchange.of(zones.home), date(2026, 9, 30), RULES)
     assert oldest(zones, "risk.scores") == "2024-10-01"
-    sweep(zones.analytics, date(2026, 10, 1), RULES)
+    sweep(zones.analytics, Exchange.of(zones.home), date(2026, 10, 1), RULES)
     assert oldest(zones, "risk.scores") == "2024-11-01"
 
 
 def test_the_bytes_go_with_the_rows(zones: TwoZones) -> None:
     before = pieces(zones.home.warehouse_db)
-    report = sweep(zones.analytics, NIGHT, RULES)
+    report = sweep(zones.analytics, Exchange.of(zones.home), NIGHT, RULES)
     assert report.rewritten == ("warehouse",)
     assert not before & pieces(zones.home.warehouse_db)
     assert zones.warehouse("select count(*) from marts.household_features where text = 'mark-7'") == [(0,)]
 
 
 def test_a_night_with_nothing_due_writes_nothing(zones: TwoZones) -> None:
-    sweep(zones.analytics, NIGHT, RULES)
+    sweep(zones.analytics, Exchange.of(zones.home), NIGHT, RULES)
     before = {path: path.stat().st_mtime_ns for path in zones.home.analytics.rglob("*") if path.is_file()}
-    report = sweep(zones.analytics, NIGHT, RULES)
+    report = sweep(zones.analytics, Exchange.of(zones.home), NIGHT, RULES)
     assert (report.removals, report.rewritten, report.receipt) == ((), (), None)
     assert {
         path: path.stat().st_mtime_ns for path in zones.home.analytics.rglob("*") if path.is_file()
@@ -91,7 +92,7 @@ def test_a_night_with_nothing_due_writes_nothing(zones: TwoZones) -> None:
 
 
 def test_a_receipt_says_what_went_under_which_rule(zones: TwoZones) -> None:
-    report = sweep(zones.analytics, NIGHT, RULES)
+    report = sweep(zones.analytics, Exchange.of(zones.home), NIGHT, RULES)
     assert report.receipt == "sweep-2026-10-06-1.json"
     receipt = json.loads((zones.home.analytics / "receipts" / report.receipt).read_text())
     assert receipt["rules"]["risk_scores"] == {"months": 24, "from": "as_of_month"}
@@ -111,11 +112,11 @@ def test_a_kill_before_the_rewrite_is_made_good_by_the_next_sweep(
     with monkeypatch.context() as patched:
         patched.setattr(governance.sweep, "rewrite", stop)
         with pytest.raises(Killed):
-            sweep(zones.analytics, NIGHT, RULES)
+            sweep(zones.analytics, Exchange.of(zones.home), NIGHT, RULES)
     assert before & pieces(zones.home.warehouse_db)
-    assert sweep(zones.analytics, NIGHT, RULES).rewritten == ("warehouse",)
+    assert sweep(zones.analytics, Exchange.of(zones.home), NIGHT, RULES).rewritten == ("warehouse",)
     assert not before & pieces(zones.home.warehouse_db)
-    assert sweep(zones.analytics, NIGHT, RULES).rewritten == ()
+    assert sweep(zones.analytics, Exchange.of(zones.home), NIGHT, RULES).rewritten == ()
 
 
 def test_no_published_version_keeps_a_month_that_is_past_due(zones: TwoZones) -> None:
@@ -124,7 +125,7 @@ def test_no_published_version_keeps_a_month_that_is_past_due(zones: TwoZones) ->
     with zones.analytics.warehouse() as warehouse:
         warehouse.execute("update marts.household_features set text = 'other'")
     publish(zones.analytics, "analysts", relations)
-    report = sweep(zones.analytics, NIGHT, RULES)
+    report = sweep(zones.analytics, Exchange.of(zones.home), NIGHT, RULES)
     assert removed(report)["published/analysts"] == 2
     assert [manifest.oldest_month for manifest in versions(zones.analytics, "analysts")] == ["2024-11-01"]
     with published_marts(zones.analytics, "analysts") as marts:
@@ -153,7 +154,7 @@ def test_records_and_link_keys_past_due_go_with_their_packages(tmp_path: Path) -
             "create table edges as select a.record_ref as record_ref_l, b.record_ref as record_ref_r "
             "from link_keys as a, link_keys as b"
         )
-    report = sweep(zones.analytics, date(2030, 10, 6), RULES)
+    report = sweep(zones.analytics, Exchange.of(zones.home), date(2030, 10, 6), RULES)
     assert removed(report) == {
         "records.council_tax__accounts": 1,
         "records.deliveries": 1,
@@ -170,6 +171,20 @@ def test_records_and_link_keys_past_due_go_with_their_packages(tmp_path: Path) -
     assert zones.open("council_tax").packages == 0
 
 
+def test_packages_past_due_go_from_an_exchange_elsewhere_as_well(
+    zones: TwoZones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(EXCHANGE_VARIABLE, "memory://shared-exchange")
+    exchange = Exchange.of(zones.home)
+    expired, kept, manifest = "2016-01-01-full-0a.sealed", "2026-10-01-full-0b.sealed", "epoch-2.json"
+    for name in (f"council_tax/{expired}", f"council_tax/{kept}", f"epochs/{manifest}"):
+        exchange.write_text(OUTBOX, name, "sealed")
+    report = sweep(zones.analytics, exchange, NIGHT, RULES)
+    assert removed(report)["outbox/council_tax"] == 1
+    assert exchange.names(OUTBOX, "council_tax") == [kept]
+    assert exchange.names(OUTBOX, "epochs") == [manifest]
+
+
 def test_a_home_without_stores_has_nothing_to_sweep(tmp_path: Path) -> None:
     zones = make_two_zones(tmp_path / "home")
-    assert sweep(zones.analytics, NIGHT, RULES).removed == 0
+    assert sweep(zones.analytics, Exchange.of(zones.home), NIGHT, RULES).removed == 0

@@ -10,12 +10,16 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
 from conftest import NIGHT, doorstep
 
+from bridge.cases.cases import list_cases
+from bridge.zone import CouncilZone
 from governance.audiences import ANALYSTS
+from orchestration.refresh import cases_step
 from stores.analytics import AnalyticsZone
 from stores.home import Home
 from stores.publishing import published_marts
@@ -54,6 +58,29 @@ def test_a_replayed_delivery_adds_no_row(a_copy: Path) -> None:
     assert replay["duplicates"] == 1
     assert replay["registered"] == 0
     assert _digest(a_copy) == before
+
+
+def test_a_night_opens_what_came_back_to_the_council(a_copy: Path) -> None:
+    months = {case.as_of_month for case in list_cases(CouncilZone.open(Home(a_copy)))}
+    assert months == {date(2026, 10, 1)}
+
+
+def test_a_damaged_package_of_alerts_fails_by_name_and_keeps_the_cases(
+    a_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = list_cases(CouncilZone.open(Home(a_copy)))
+    (package,) = (a_copy / "exchange" / "returns").rglob("*.sealed")
+    package.write_bytes(package.read_bytes()[:-1])
+    named = f"{package.parent.name}/{package.name}"
+    alone = doorstep(a_copy, "bridge", "run", "--night", NIGHT.isoformat(), check=False)
+    assert alone.returncode == 1
+    assert f"cases: {named} refused" in alone.stderr
+    monkeypatch.setenv("DOORSTEP_HOME", str(a_copy))
+    monkeypatch.setenv("DAGSTER_HOME", str(a_copy / "dagster"))
+    step = cases_step(Home(a_copy), NIGHT, lambda _: None)
+    assert not step.succeeded
+    assert named in step.failures[0]
+    assert list_cases(CouncilZone.open(Home(a_copy))) == held
 
 
 @dataclass(frozen=True)
@@ -102,7 +129,6 @@ def test_marts_can_be_read_while_a_refresh_is_running(busy_night: BusyNight) -> 
 
 def _states(home: Path) -> dict[str, dict[str, str]]:
     from bridge.deliveries.inbox import deliveries
-    from bridge.zone import CouncilZone
 
     states: dict[str, dict[str, str]] = {}
     for delivery in deliveries(CouncilZone.open(Home(home))):
