@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from doorstep.console import AsJson, console, errors, print_json
+from doorstep.evaluate_page import LINKAGE_PAGE, write_linkage_page
 from doorstep.notes import evaluate_notes
 from stores.home import Home
 
@@ -35,6 +36,13 @@ def linkage(
     clear: Annotated[
         bool, typer.Option("--clear", help="county: link the partners' files in the clear as well; minutes.")
     ] = False,
+    page: Annotated[
+        bool,
+        typer.Option("--page", help="county: write one page with everything: figures, causes, waterfalls."),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help=f"Where to write the page; else {LINKAGE_PAGE} in the home.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print pairwise precision, recall and F1 of clear-text Splink beside Doorstep on pseudonyms.
@@ -44,7 +52,16 @@ def linkage(
     both sides, linked anew from the files, by name origin too.
     Exits with 1 when pseudonyms cost more than a point of F1 at the same blocking, when recall differs by more than
     three points between name origins, or when the county's precision or recall is below the promise.
+
+    With --page (county): figures by feed pair, name origin, age, tenure and moves; what missed a pair, which level
+    let a false one through; waterfalls; the last nights. With --json then the same figures as the page: `measure`,
+    `feed_pairs`, `groups`, `anatomy`, `weights`, `nights`, `aims` (with `holds`). Exits with 1 when an aim is missed.
     """
+    if page or out:
+        if file or dataset not in (None, "county"):
+            raise typer.BadParameter("--page is for the county of this home")
+        write_linkage_page(clear=clear, out=out, as_json=as_json)
+        return
     document = (
         _judge_county(clear)
         if dataset == "county" and not file

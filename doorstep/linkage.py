@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from doorstep import linkage_review
+from doorstep import linkage_drift, linkage_explain, linkage_review
 
 app = typer.Typer(help="Linkage models, and clerical review of what they link.", no_args_is_help=True)
 app.add_typer(linkage_review.app, name="review")
+app.command("explain")(linkage_explain.explain)
+app.command("drift")(linkage_drift.drift)

@@ -15,6 +15,7 @@ from evaluation.county import CountyJudged
 from evaluation.county_figures import FULL_SIZE, Estimate, Figure, Unit, Verdict
 
 TEMPLATE = Path(__file__).with_name("county_page.html.j2")
+STYLE = Path(__file__).with_name("page_style.css.j2")
 
 SECTIONS = (
     ("homes", "Homes and people", "Who lives here and how they move."),
@@ -81,6 +82,7 @@ def page(judged: CountyJudged) -> str:
     tally.update(str(figure.verdict) for figure in judged.figures)
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         judged=judged,
+        style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704 our own file
         households=int(judged.parameters["households"]),
         full_size=FULL_SIZE,
         sections=sections,

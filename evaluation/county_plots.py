@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
-from typing import Any
 
 from evaluation.county_figures import Figure, Verdict
 from evaluation.county_files import FeedInventory
 from evaluation.county_oracle import OracleFigures
+from evaluation.page_plots import BLUE, GREY, INK, ORANGE, as_svg, new_canvas, percent_axes
 
-INK = "#010203"
-"""Stands for the page's own text colour; `_svg` replaces it."""
-BLUE, ORANGE, GREY = "#3b82c4", "#d9822b", "#8a8f98"
-_SIZE_INCHES = 7.2
 _LIMITS = (0.4, 1.6)
 
 
@@ -23,7 +17,7 @@ def forest(name: str, figures: Sequence[Figure], described: str) -> str:
     shown = [figure for figure in figures if figure.estimate and figure.wanted and figure.wanted.value]
     if not shown:
         return ""
-    figure, axes = _new(height=0.9 + 0.26 * len(shown))
+    figure, axes = new_canvas(height=0.9 + 0.26 * len(shown))
     for row, item in enumerate(shown):
         assert item.estimate is not None and item.wanted is not None  # noqa: S101
         wanted = item.wanted.value
@@ -43,12 +37,12 @@ def forest(name: str, figures: Sequence[Figure], described: str) -> str:
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(*_LIMITS)
     axes.set_xlabel("this county / wanted")
-    return _svg(figure, name, described)
+    return as_svg(figure, name, described)
 
 
 def concentration(oracle: OracleFigures, described: str) -> str:
     """Draw the share of coming duties in the top households, to 20 % of them."""
-    figure, axes = _new(height=3.2)
+    figure, axes = new_canvas(height=3.2)
     points = [(top, held) for top, held in oracle.concentration if top <= 0.2]
     axes.axhspan(0.20, 0.35, xmax=0.01 / 0.2, color=GREY, alpha=0.25, linewidth=0)
     axes.plot(*zip(*points, strict=True), color=BLUE, linewidth=2)
@@ -66,15 +60,15 @@ def concentration(oracle: OracleFigures, described: str) -> str:
         )
     axes.set_xlabel("share of households, most likely first")
     axes.set_ylabel("share of duties that came")
-    _percent(axes, "xy")
+    percent_axes(axes, "xy")
     axes.set_xlim(0, 0.2)
     axes.set_ylim(0, 1)
-    return _svg(figure, "concentration", described)
+    return as_svg(figure, "concentration", described)
 
 
 def calibration(oracle: OracleFigures, described: str) -> str:
     """Draw what came against the true chance, on scales of tens."""
-    figure, axes = _new(height=3.4)
+    figure, axes = new_canvas(height=3.4)
     shown = [one for one in oracle.bins if one[0] > 0 and one[1] > 0]
     if not shown:
         return ""
@@ -88,27 +82,27 @@ def calibration(oracle: OracleFigures, described: str) -> str:
     axes.set_yscale("log")
     axes.set_xlabel("true chance of a duty within six months")
     axes.set_ylabel("share to whom one came")
-    _percent(axes, "xy")
-    return _svg(figure, "calibration", described)
+    percent_axes(axes, "xy")
+    return as_svg(figure, "calibration", described)
 
 
 def bars(
     labels: Sequence[str], values: Sequence[tuple[float, float, float]], x_label: str, described: str
 ) -> str:
     """Draw values with their intervals, one row each."""
-    figure, axes = _new(height=0.9 + 0.3 * len(labels))
+    figure, axes = new_canvas(height=0.9 + 0.3 * len(labels))
     for row, (value, low, high) in enumerate(values):
         axes.barh(row, value, height=0.6, color=BLUE, alpha=0.75)
         axes.plot([low, high], [row, row], color=INK, linewidth=1.2)
     axes.set_yticks(range(len(labels)), list(labels))
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_xlabel(x_label)
-    return _svg(figure, f"bars {x_label}", described)
+    return as_svg(figure, f"bars {x_label}", described)
 
 
 def spreads(labels: Sequence[str], quantiles: Sequence[Sequence[float]], x_label: str, described: str) -> str:
     """Draw 10th, 25th, 50th, 75th and 90th percentiles, one row each."""
-    figure, axes = _new(height=0.9 + 0.34 * len(labels))
+    figure, axes = new_canvas(height=0.9 + 0.34 * len(labels))
     for row, (first, lower, middle, upper, last) in enumerate(quantiles):
         axes.plot([first, last], [row, row], color=BLUE, linewidth=1.2)
         axes.plot([lower, upper], [row, row], color=BLUE, linewidth=6, alpha=0.6, solid_capstyle="butt")
@@ -117,12 +111,12 @@ def spreads(labels: Sequence[str], quantiles: Sequence[Sequence[float]], x_label
     axes.set_yticks(range(len(labels)), list(labels))
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_xlabel(x_label)
-    return _svg(figure, f"spreads {x_label}", described)
+    return as_svg(figure, f"spreads {x_label}", described)
 
 
 def feed_bytes(feeds: Sequence[FeedInventory], described: str) -> str:
     """Draw how much each feed sends."""
-    figure, axes = _new(height=0.9 + 0.28 * len(feeds))
+    figure, axes = new_canvas(height=0.9 + 0.28 * len(feeds))
     for row, feed in enumerate(feeds):
         axes.barh(row, feed.bytes / 1e6, height=0.6, color=BLUE, alpha=0.75)
         axes.annotate(
@@ -137,59 +131,8 @@ def feed_bytes(feeds: Sequence[FeedInventory], described: str) -> str:
     axes.set_ylim(len(feeds) - 0.4, -0.6)
     axes.margins(x=0.18)
     axes.set_xlabel("megabytes")
-    return _svg(figure, "feeds", described)
+    return as_svg(figure, "feeds", described)
 
 
 def _clipped(value: float) -> float:
     return min(max(value, _LIMITS[0]), _LIMITS[1])
-
-
-def _percent(axes: Any, which: str) -> None:
-    from matplotlib.ticker import FuncFormatter
-
-    told = FuncFormatter(
-        lambda value, _: f"{value:.0%}" if value >= 0.0995 or value == 0 else f"{100 * value:.2g} %"
-    )
-    if "x" in which:
-        axes.xaxis.set_major_formatter(told)
-    if "y" in which:
-        axes.yaxis.set_major_formatter(told)
-
-
-def _new(height: float) -> tuple[Any, Any]:
-    # Figure without pyplot: no global state.
-    from matplotlib.figure import Figure as Canvas
-
-    figure = Canvas(figsize=(_SIZE_INCHES, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    for spine in axes.spines.values():
-        spine.set_color(INK)
-    axes.tick_params(colors=INK, labelsize=9)
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
-    axes.set_facecolor("none")
-    figure.patch.set_alpha(0.0)
-    return figure, axes
-
-
-def _svg(figure: Any, salt: str, described: str) -> str:
-    """Return the plot as an inline SVG with its description, the same for the same figures."""
-    from html import escape
-
-    import matplotlib
-
-    text = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "font.family": "sans-serif"}):
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"([^>]*?) width="[^"]*"', r"\1\2", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"([^>]*?) height="[^"]*"', r"\1\2", svg, flags=re.DOTALL)
-    # Identifiers must differ between the plots of one page.
-    prefix = re.sub(r"\W+", "-", salt)
-    svg = re.sub(r'(?<= id=")', f"{prefix}-", svg)
-    svg = re.sub(r"(?<=url\(#)", f"{prefix}-", svg)
-    svg = re.sub(r'(?<=xlink:href="#)', f"{prefix}-", svg)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(described, quote=True)}"', 1)

@@ -34,7 +34,7 @@ CAUSES = (
 
 PATTERNS_SHOWN = 15
 IDENTICAL = "identical link keys"
-CHAINED = "no link of their own: tied by others"
+NO_ERROR = "no error"
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,15 @@ class Pattern:
     """Levels that the best pair between two clusters, or the strongest link between two people, reached together.
 
     `levels` are (comparison, level, bits), without comparisons of which one side holds nothing. `cases` counts the
-    clusters or people, `pairs` the pairs of records behind them, `weight` is the median match weight.
+    clusters or people, `pairs` the pairs of records behind them, `weight` is the median match weight. `example`: the
+    references of one such pair, for `doorstep linkage explain`.
     """
 
     levels: tuple[tuple[str, str, float], ...]
     cases: int
     pairs: int
     weight: float
+    example: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -288,7 +290,7 @@ def _by_error(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> tu
     none = [0] * len(conditions)
     return tuple(
         MissedIn(name, total, tuple(by_stage.get(stage, none)[place] for stage in range(len(CAUSES))))
-        for place, (name, total) in enumerate(zip(("no error", *names), true_pairs or none, strict=True))
+        for place, (name, total) in enumerate(zip((NO_ERROR, *names), true_pairs or none, strict=True))
         if total
     )
 
@@ -317,7 +319,12 @@ def _patterns(
     columns = ", ".join(f"level_{told.name}" for told in comparisons)
     rows = connection.execute(
         f"""
-        select {columns}, count(*) as cases, sum(pairs)::bigint as pairs, median(match_weight) as weight
+        select
+            {columns},
+            count(*) as cases,
+            sum(pairs)::bigint as pairs,
+            median(match_weight) as weight,
+            min((compared_l, compared_r)) as example,
         from {cases}
         left join {levels} on compared_l = record_ref_l and compared_r = record_ref_r
         where {which}
@@ -326,8 +333,8 @@ def _patterns(
         """
     ).fetchall()
     return tuple(
-        Pattern(_told(comparisons, places), counted, pairs, weight or 0.0)
-        for *places, counted, pairs, weight in rows
+        Pattern(_told(comparisons, places), counted, pairs, weight or 0.0, tuple(example))
+        for *places, counted, pairs, weight, example in rows
     )
 
 

@@ -113,9 +113,7 @@ def judge_night(
         figures = measure_night(connection, model.splink_settings)
         state = _state(connection)
         history = past_nights(connection)
-        reference = _reference(history, night, state, checks.history.nights)
-        begun_anew = any(past.accepted_because for past in reference)
-        enough = len(reference) >= checks.history.fewest or begun_anew
+        reference, enough = _compared_with(history, night, state, checks)
         accepted = next(
             (past.accepted_because for past in history if past.state == state and past.accepted_because), None
         )
@@ -146,6 +144,15 @@ def accept_newest_night(zone: AnalyticsZone, because: str) -> PastNight:
             [because, newest.night, newest.state],
         )
     return newest
+
+
+def findings_of_newest(history: Sequence[PastNight], checks: LinkageChecks) -> list[Finding]:
+    """Return what strays on the newest night of `history`, as it was judged; nothing where history is short."""
+    if not history:
+        return []
+    newest = history[-1]
+    reference, enough = _compared_with(history, newest.night, newest.state, checks)
+    return list(findings_of(newest.figures, reference, newest.model_digest, checks)) if enough else []
 
 
 def past_nights(connection: duckdb.DuckDBPyConnection) -> list[PastNight]:
@@ -289,11 +296,17 @@ def _first(
             return
 
 
-def _reference(history: Sequence[PastNight], night: date, state: str, nights: int) -> list[PastNight]:
-    """Return the last good nights before `night` that held other people, none from before one that was accepted."""
+def _compared_with(
+    history: Sequence[PastNight], night: date, state: str, checks: LinkageChecks
+) -> tuple[list[PastNight], bool]:
+    """Return the last good nights up to `night` that held other people, and whether they are enough.
+
+    None is from before a night that was accepted: such a night is enough by itself.
+    """
     good = [past for past in history if past.good and past.state != state and past.night <= night]
     accepted = [place for place, past in enumerate(good) if past.accepted_because]
-    return good[max([len(good) - nights, *accepted, 0]) :]
+    reference = good[max([len(good) - checks.history.nights, *accepted, 0]) :]
+    return reference, bool(accepted) or len(reference) >= checks.history.fewest
 
 
 def _state(connection: duckdb.DuckDBPyConnection) -> str:

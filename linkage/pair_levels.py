@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from linkage.frequencies import frequencies_query, frequency_columns
 from linkage.pairs import COMPARED, RELATIVES
 
 ASKED = "asked_pairs"
@@ -95,7 +96,7 @@ def levels_of_pairs(
     """
     comparisons = model_comparisons(settings)
     connection.register(ASKED, pairs.select(["record_ref_l", "record_ref_r"]))
-    shares = _make_value_shares(connection, comparisons)
+    shares = _make_value_shares(connection, settings)
     columns = _columns_besides_reference(connection)
     sides = ", ".join(f"{side}.{column} as {column}_{side}" for side in ("l", "r") for column in columns)
     rules = " ".join(
@@ -176,16 +177,13 @@ def _bare(condition: str) -> str:
     return condition.replace('"', "").replace(" ", "")
 
 
-def _make_value_shares(connection: duckdb.DuckDBPyConnection, comparisons: Sequence[Comparison]) -> list[str]:
-    """Make `share_of_<column>` (of each value, among the compared records that hold one); return the columns."""
-    columns = sorted({level.rarity.column for told in comparisons for level in told.levels if level.rarity})
+def _make_value_shares(connection: duckdb.DuckDBPyConnection, settings: Mapping[str, Any]) -> Sequence[str]:
+    """Make `share_of_<column>` (the term frequency of each value that the records hold); return the columns."""
+    columns = frequency_columns(settings)
     for column in columns:
         connection.execute(
-            f"""
-            create or replace temp table share_of_{column} as
-            select {column} as value, count(*) / sum(count(*)) over () as share
-            from {COMPARED} where {column} is not null group by {column}
-            """
+            f"create or replace temp table share_of_{column} as "
+            f"select {column} as value, tf_{column} as share from ({frequencies_query(COMPARED, column)})"
         )
     return columns
 
