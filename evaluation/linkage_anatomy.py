@@ -18,9 +18,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from evaluation.pairs import Labels
+from linkage.clusters import BRIDGE, CONTRADICTED, UNDECIDED, USED, cluster
 from linkage.model import LinkageModel
 from linkage.pair_levels import Comparison, levels_of_pairs, model_comparisons
-from linkage.pairs import linking_connection, load_compared_records
+from linkage.pairs import ScoredPairs, linking_connection, load_compared_records, score_pairs
+from linkage.people import edges_by_row
 
 SCRIPT = Path(__file__).with_name("linkage_anatomy.sql")
 
@@ -28,9 +30,16 @@ CAUSES = (
     "never compared",
     "below the threshold",
     "ruled out as relatives",
-    "cut in clustering",
+    "identities contradict",
+    "undecided between two",
+    "weak bridge cut",
+    "parted otherwise",
 )
-"""How far a missed pair came; the position is the stage of `linkage_anatomy.sql`."""
+"""How far a missed pair came; the position is the stage of `linkage_anatomy.sql`. From the fourth on they
+were linked, and cut in clustering; the last comes up only where people are not what the model in use gives.
+"""
+
+STAGES_OF_CUTS = {CONTRADICTED: 3, UNDECIDED: 4, BRIDGE: 5}
 
 PATTERNS_SHOWN = 15
 IDENTICAL = "identical link keys"
@@ -118,27 +127,35 @@ class JudgedRecords:
     error_names: Sequence[str]
 
 
-def anatomy_of(link_keys: pa.Table, judged: JudgedRecords, model: LinkageModel) -> Anatomy:
+def anatomy_of(
+    link_keys: pa.Table, judged: JudgedRecords, model: LinkageModel, edges: pa.Table | None = None
+) -> Anatomy:
     """Return what parted the records of one person and what joined those of two, under `model`.
 
-    `link_keys` as `linkage.people.read_link_keys` gives them. `found` need not be what `model` gives, but causes are
-    told of its weights and rules.
+    `link_keys` as `linkage.people.read_link_keys` gives them, `edges` (record_ref_l, record_ref_r, match_weight) as the
+    linkage store holds them; scored anew without. People need not be what `model` gives, but causes are told of its
+    weights and rules.
     """
     connection = linking_connection()
     try:
-        return _anatomy(connection, link_keys, judged, model)
+        return _anatomy(connection, link_keys, judged, model, edges)
     finally:
         connection.close()
 
 
 def _anatomy(
-    connection: duckdb.DuckDBPyConnection, link_keys: pa.Table, judged: JudgedRecords, model: LinkageModel
+    connection: duckdb.DuckDBPyConnection,
+    link_keys: pa.Table,
+    judged: JudgedRecords,
+    model: LinkageModel,
+    edges: pa.Table | None,
 ) -> Anatomy:
     load_compared_records(connection, link_keys)
     connection.register("judged", _judged_table(link_keys, judged))
     connection.execute(f"set variable threshold = {float(model.match_weight_threshold)!r}")
     pairs, causes = _parts()
     connection.execute(pairs)
+    connection.register("decided", _decided(connection, link_keys, model, edges))
     for name in ("missed", "wrong"):
         asked = connection.execute(f"from asked_{name}").to_arrow_table()
         connection.register(f"levels_{name}", levels_of_pairs(connection, model.splink_settings, asked))
@@ -185,6 +202,31 @@ def _judged_table(link_keys: pa.Table, judged: JudgedRecords) -> pa.Table:
             **{f"group_{name}": pa.array(values, pa.string()) for name, values in judged.groups.items()},
         }
     )
+
+
+def _decided(
+    connection: duckdb.DuckDBPyConnection, link_keys: pa.Table, model: LinkageModel, given: pa.Table | None
+) -> pa.Table:
+    """Return the links that clustering does not use, with the stage of the reason: clustered anew, as on a night."""
+    if given is None:
+        scored = score_pairs(link_keys, model.splink_settings, model.match_weight_threshold)
+    else:
+        order = [("match_weight", "descending"), ("record_ref_l", "ascending"), ("record_ref_r", "ascending")]
+        alike = connection.execute("select record_ref, compared_as from alike order by record_ref")
+        scored = ScoredPairs(given.sort_by(order), alike.to_arrow_table(), {}, {})
+    edges = edges_by_row(scored, link_keys["record_ref"])
+    reasons = cluster(edges, link_keys).reasons
+    cut = np.flatnonzero(reasons != USED)
+    ends = [link_keys["record_ref"].take(pa.array(side[cut])) for side in (edges.left, edges.right)]
+    stage = pa.array([STAGES_OF_CUTS[reason] for reason in reasons[cut].tolist()], pa.int32())
+    connection.register("cut_links", pa.table({"l": ends[0], "r": ends[1], "stage": stage}))
+    return connection.execute(
+        """
+        select least(l, r) as record_ref_l, greatest(l, r) as record_ref_r, max(stage) as stage
+        from cut_links
+        group by all
+        """
+    ).to_arrow_table()
 
 
 def _parts() -> tuple[str, str]:

@@ -1,7 +1,7 @@
 -- What parted the records of one person, and what let two people's records together.
 --
--- Given: `judged` (record_ref, feed, person, cluster, errors, household), `alike` (record_ref, compared_as),
--- and the variable `threshold`. `levels_missed` and `levels_wrong` are made from `asked_missed` and `asked_wrong` by
+-- Given: `judged` (record_ref, feed, person, cluster, errors, household), `alike` (record_ref, compared_as), `decided`
+-- (record_ref_l, record_ref_r, stage: what clustering made of each link) and the variable `threshold`. `levels_missed` and `levels_wrong` are made from `asked_missed` and `asked_wrong` by
 -- linkage.pair_levels, between the parts of this file.
 
 -- part: pairs
@@ -53,7 +53,8 @@ where compared_l <> compared_r
 order by all;
 
 -- part: causes
--- How far a missed pair came, from 0 (its two records were never compared) to 3 (linked, then parted).
+-- How far a missed pair came, from 0 (its two records were never compared) over 1 and 2 (too light, ruled out) to 3 and
+-- more (linked, then parted, for a reason each).
 create or replace temp table missed_stages as
 select
     missed.*,
@@ -63,10 +64,11 @@ select
         when levels.rule is null then 0
         when levels.match_weight < getvariable('threshold') then 1
         when levels.relatives then 2
-        else 3
+        else coalesce(decided.stage, 6)
     end as stage,
 from missed
-left join levels_missed as levels on compared_l = levels.record_ref_l and compared_r = levels.record_ref_r;
+left join levels_missed as levels on compared_l = levels.record_ref_l and compared_r = levels.record_ref_r
+left join decided on compared_l = decided.record_ref_l and compared_r = decided.record_ref_r;
 
 -- One row for each two clusters that hold records of one person: one more link would have joined them, so the pair that
 -- came furthest, then the heaviest, tells what was lacking.

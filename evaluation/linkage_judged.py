@@ -20,10 +20,13 @@ from stores.home import Home
 
 @dataclass(frozen=True)
 class JudgedHome:
-    """`link_keys` and `records` row by row, and how many records only one of store and truth holds."""
+    """`link_keys` and `records` row by row, `edges` between them (record_ref_l, record_ref_r, match_weight), and how
+    many records only one of store and truth holds.
+    """
 
     link_keys: pa.Table
     records: JudgedRecords
+    edges: pa.Table
     unknown_records: int
     missing_records: int
 
@@ -42,6 +45,9 @@ def judged_home(home: Home) -> JudgedHome:
     with AnalyticsZone.open(home).linkage(read_only=True) as connection:
         found = connection.execute("select record_ref, person_id from people").to_arrow_table()
         link_keys = read_link_keys(connection)
+        edges = connection.execute(
+            "select record_ref_l, record_ref_r, match_weight from edges"
+        ).to_arrow_table()
     own = pc.index_in(link_keys["record_ref"], value_set=found["record_ref"])
     place = pc.index_in(link_keys["record_ref"], value_set=truth["record_ref"])
     known = pc.and_(pc.is_valid(own), pc.is_valid(place))
@@ -54,9 +60,18 @@ def judged_home(home: Home) -> JudgedHome:
         errors=of_record["errors"].to_numpy(),
         error_names=error_names(home),
     )
+    judged = link_keys.filter(known)
     return JudgedHome(
-        link_keys=link_keys.filter(known),
+        link_keys=judged,
         records=records,
+        edges=edges.filter(
+            pc.and_(
+                *(
+                    pc.is_in(edges[side], value_set=judged["record_ref"])
+                    for side in ("record_ref_l", "record_ref_r")
+                )
+            )
+        ),
         unknown_records=link_keys.num_rows - len(records.found),
         missing_records=truth.num_rows - len(records.found),
     )

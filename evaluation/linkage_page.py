@@ -46,7 +46,8 @@ def page(report: LinkageReport) -> str:
         report=report,
         style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704 our own file
         sides=sides_of(report.sides),
-        causes=CAUSES,
+        causes=[CAUSES[stage] for stage in _stages(report)],
+        stages=_stages(report),
         fewest=FEWEST_PAIRS_OF_A_CELL,
         fewest_origin=FEWEST_PAIRS,
         feeds=[
@@ -78,6 +79,12 @@ def page(report: LinkageReport) -> str:
         share=share,
         count=lambda number: f"{number:,}",
     )
+
+
+def _stages(report: LinkageReport) -> list[int]:
+    """Return the causes to show: all but the last, which comes up only where people are not of the model in use."""
+    causes = report.anatomy.causes
+    return [stage for stage, cause in enumerate(causes) if stage < len(causes) - 1 or cause.own]
 
 
 def share(value: float) -> str:

@@ -14,8 +14,8 @@ from evaluation.linkage_report import WeightBand
 from evaluation.page_plots import BLUE, GREY, INK, ORANGE, as_svg, new_canvas, percent_axes
 from linkage.waterfall import Waterfall
 
-PURPLE = "#8461b8"
-CAUSE_COLOURS = dict(zip(CAUSES, (GREY, BLUE, PURPLE, ORANGE), strict=True))
+PURPLE, YELLOW, GREEN, RED = "#8461b8", "#e3b93c", "#3f9a6b", "#b5433a"
+CAUSE_COLOURS = dict(zip(CAUSES, (GREY, BLUE, PURPLE, ORANGE, YELLOW, GREEN, RED), strict=True))
 LABEL_WIDTH = 46
 
 
@@ -60,9 +60,11 @@ def missed_by_cause(salt: str, rows: Sequence[MissedIn], described: str, *, shar
     shown = [row for row in rows if row.true_pairs]
     if not shown:
         return ""
-    figure, axes = new_canvas(height=1.2 + 0.27 * len(shown))
+    figure, axes = new_canvas(height=1.4 + 0.27 * len(shown))
     left = np.zeros(len(shown))
     for stage, cause in enumerate(CAUSES):
+        if not any(row.missed[stage] for row in shown):
+            continue
         widths = np.array(
             [row.missed[stage] / (row.true_pairs if shares else 1) for row in shown], dtype=float
         )
@@ -74,7 +76,7 @@ def missed_by_cause(salt: str, rows: Sequence[MissedIn], described: str, *, shar
     if shares:
         percent_axes(axes, "x")
     axes.legend(
-        loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=len(CAUSES), frameon=False, fontsize=8, labelcolor=INK,
+        loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3, frameon=False, fontsize=8, labelcolor=INK,
         handlelength=1.0, columnspacing=1.2,
     )  # fmt: skip
     return as_svg(figure, salt, described)
@@ -139,6 +141,7 @@ def waterfall(salt: str, told: Waterfall, described: str) -> str:
     axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(axis="y", labelsize=8)
     axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.use_sticky_edges = False
     axes.margins(x=0.12)
     axes.set_xlabel("bits; dashed, from where a pair is linked")
     return as_svg(figure, salt, described)

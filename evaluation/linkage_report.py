@@ -109,11 +109,8 @@ def report_linkage(home: Home, model: LinkageModel | None = None, sides: Any = N
     judged = judged_home(home)
     found, truth = judged.records.found, judged.records.truth
     groups = {name: measure_groups(found, truth, values) for name, values in judged.records.groups.items()}
-    anatomy = anatomy_of(judged.link_keys, judged.records, model)
+    anatomy = anatomy_of(judged.link_keys, judged.records, model, judged.edges)
     with AnalyticsZone.open(home).linkage(read_only=True) as connection:
-        edges = connection.execute(
-            "select record_ref_l, record_ref_r, match_weight from edges"
-        ).to_arrow_table()
         nights = tuple(past_nights(connection))
     truth_file = json.loads((home.truth / "county.json").read_text(encoding="utf-8"))
     return LinkageReport(
@@ -127,7 +124,7 @@ def report_linkage(home: Home, model: LinkageModel | None = None, sides: Any = N
         feed_pairs=tuple(measure_feed_pairs(found, truth, judged.feed)),
         groups=groups,
         anatomy=anatomy,
-        weights=_weights(edges, judged),
+        weights=_weights(judged),
         examples=_examples(judged.link_keys, anatomy, model),
         nights=nights,
         sides=sides,
@@ -139,17 +136,14 @@ def _origin_gap(origins: Mapping[str, GroupMeasure]) -> float | None:
     return recall_gap(origins, FEWEST_PAIRS) if judged > 1 else None
 
 
-def _weights(edges: pa.Table, judged: JudgedHome) -> tuple[WeightBand, ...]:
-    references = judged.link_keys["record_ref"]
+def _weights(judged: JudgedHome) -> tuple[WeightBand, ...]:
+    edges, truth = judged.edges, judged.records.truth
     left, right = (
-        pc.index_in(edges[side], value_set=references) for side in ("record_ref_l", "record_ref_r")
+        pc.index_in(edges[side], value_set=judged.link_keys["record_ref"]).to_numpy()
+        for side in ("record_ref_l", "record_ref_r")
     )
-    known = pc.and_(pc.is_valid(left), pc.is_valid(right))
-    truth = judged.records.truth
-    same = truth[left.filter(known).to_numpy()] == truth[right.filter(known).to_numpy()]
-    band = (
-        np.floor(edges["match_weight"].filter(known).to_numpy() / WEIGHT_STEP).astype(np.int64) * WEIGHT_STEP
-    )
+    same = truth[left] == truth[right]
+    band = np.floor(edges["match_weight"].to_numpy() / WEIGHT_STEP).astype(np.int64) * WEIGHT_STEP
     return tuple(
         WeightBand(int(weight), int((same & (band == weight)).sum()), int((~same & (band == weight)).sum()))
         for weight in np.unique(band)

@@ -101,9 +101,7 @@ def test_each_missed_pair_is_told_by_how_far_it_came(anatomy: Anatomy) -> None:
     told = {cause.cause: (cause.own, cause.parted, cause.partings) for cause in anatomy.causes}
     assert tuple(told) == CAUSES
     assert told["never compared"] == (2, 2, 2), "a1 and a2, and b1 and b2: no blocking token in common"
-    assert told["cut in clustering"] == (1, 1, 1), (
-        "c1 and c2 are a sure link that clustering is said to have cut"
-    )
+    assert told["parted otherwise"] == (1, 1, 1), "c1 and c2 are a sure link, which clustering would not cut"
 
 
 def test_a_group_and_two_feeds_hold_what_was_missed_in_them(anatomy: Anatomy) -> None:
