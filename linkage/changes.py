@@ -21,21 +21,23 @@ import pyarrow as pa
 from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
 from linkage.clusters import CLUSTERED_COLUMNS
 from linkage.frequencies import STEPS_OF_AN_OCTAVE, frequency_columns, population_octave, step_of
+from linkage.joining import second_look_digest
 from linkage.model import LinkageModel
 from linkage.pairs import IDENTIFYING_TOKENS
 from stores.encrypted import STORE
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 """Part of the basis: a new version links from nothing."""
 
 LINKED_RECORDS = """
 create table if not exists linked_records (
     record_ref varchar, identity ubigint, is_compared boolean, frequencies smallint[], component ubigint,
-    component_size bigint
+    component_size bigint, cluster bigint, kin bigint, kin_size bigint
 )
 """
 """One row per record, as the last run left it. `is_compared`: it stood for all records with its keys. `component`: of
-linked records, weak links counted. `component_size`: its records; fewer are there when some were erased since."""
+linked records, weak links counted. `kin`: of clusters that the second look links. The sizes are in records: fewer are
+there when some were erased since."""
 
 LARGEST_CHANGED_SHARE = 0.2
 """If more of the compared records changed, linking from nothing is quicker."""
@@ -179,13 +181,103 @@ semi join touched_components using (component)
 """
 
 KEPT_EDGES = """
-select record_ref_l, record_ref_r, match_weight, match_key
+select edges.record_ref_l, edges.record_ref_r, edges.match_weight, edges.match_key
 from {store}.edges as edges
 semi join touched_compared as touched on edges.record_ref_l = touched.record_ref
 anti join changed as changed_l on edges.record_ref_l = changed_l.record_ref
 anti join changed as changed_r on edges.record_ref_r = changed_r.record_ref
 anti join dropped as dropped_l on edges.record_ref_l = dropped_l.record_ref
 anti join dropped as dropped_r on edges.record_ref_r = dropped_r.record_ref
+"""
+
+RELABELLED = """
+create or replace temp table relabelled as
+select
+    records.record_ref,
+    records.identity,
+    records.record_ref = clustered.record_ref as is_compared,
+    compared.frequencies,
+    hash(clustered.component_ref) as component,
+    count(*) over (partition by clustered.component_ref) as component_size,
+    (hash(clustered.label_ref) >> 1)::bigint as cluster,
+from clustered
+inner join current_compared as compared using (record_ref)
+inner join current_records as records on compared.identity = records.identity
+"""
+
+CLUSTERED_RECORDS = """
+create or replace temp table clustered_records as
+from relabelled
+union all
+select record_ref, identity, is_compared, frequencies, component, component_size, cluster
+from {store}.linked_records
+semi join current_records using (record_ref)
+anti join relabelled using (record_ref)
+"""
+
+ALL_ARE_AFFECTED = """
+create or replace temp table affected as
+select records.*, coalesce(linked_kin.kin, records.cluster) as kin
+from clustered_records as records
+left join linked_kin using (cluster)
+"""
+
+AFFECTED = (
+    """
+    create or replace temp table changed_ends as
+    with
+
+    differing as (
+        (select record_ref_l, record_ref_r, match_weight from links
+        except select record_ref_l, record_ref_r, match_weight from {store}.second_links)
+        union all
+        (select record_ref_l, record_ref_r, match_weight from {store}.second_links
+        except select record_ref_l, record_ref_r, match_weight from links)
+    )
+
+    select record_ref_l as record_ref from differing
+    union
+    select record_ref_r from differing
+    union
+    select record_ref from relabelled
+    """,
+    """
+    create or replace temp table kin_now as
+    select records.*, coalesce(linked_kin.kin, records.cluster) as kin, linked.kin as kin_before
+    from clustered_records as records
+    left join linked_kin using (cluster)
+    left join {store}.linked_records as linked on records.record_ref = linked.record_ref
+    """,
+    """
+    create or replace temp table affected as
+    select kin_now.* exclude (kin_before)
+    from kin_now
+    where kin_now.kin in (select kin from kin_now semi join changed_ends using (record_ref))
+        or kin_now.kin_before in (
+            select kin from {store}.linked_records semi join changed_ends using (record_ref)
+            union
+            select kin from {store}.linked_records anti join current_records using (record_ref)
+            union
+            select kin from {store}.linked_records group by kin having count(*) <> any_value(kin_size)
+        )
+    """,
+)
+
+EDGES_AMONG = """
+select edges.*
+from (
+    select record_ref_l, record_ref_r, match_weight, match_key, reason from edges_now
+    union all
+    select record_ref_l, record_ref_r, match_weight, match_key, reason
+    from {store}.edges
+    anti join touched_compared as touched on edges.record_ref_l = touched.record_ref
+    anti join changed as changed_l on edges.record_ref_l = changed_l.record_ref
+    anti join changed as changed_r on edges.record_ref_r = changed_r.record_ref
+    anti join dropped as dropped_l on edges.record_ref_l = dropped_l.record_ref
+    anti join dropped as dropped_r on edges.record_ref_r = dropped_r.record_ref
+) as edges
+where record_ref_l in (select record_ref from asked) or record_ref_r in (select record_ref from asked)
+order by edges.match_weight desc, edges.record_ref_l, edges.record_ref_r
 """
 
 FREQUENCIES = """
@@ -235,7 +327,7 @@ def find_changes(
     octaves = tuple(octave for (octave,) in populations)
     connection.execute(WITH_STEPS)
     records, compared = (_count(connection, table) for table in ("current_records", "current_compared"))
-    found = f"{STATE_VERSION}-{model.digest}-{'-'.join(map(str, octaves))}"
+    found = f"{STATE_VERSION}-{model.digest}-{second_look_digest()}-{'-'.join(map(str, octaves))}"
     everything = everything or found != basis
     if not everything:
         connection.execute(CHANGED.format(store=STORE))
@@ -332,32 +424,92 @@ def touched_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     ).to_arrow_table()
 
 
-def touched_records(connection: duckdb.DuckDBPyConnection, clustered: pa.Table, *, known: bool) -> pa.Table:
-    """Return all records behind the `clustered` ones, as `linked_records` wants them, with `label` and `previous`
-    (the person they were, null for none); by label, then record_ref.
+def relabel(connection: duckdb.DuckDBPyConnection, clustered: pa.Table, changes: Changes) -> None:
+    """Make `relabelled`, all records behind the `clustered` ones, and `clustered_records`, all records with a cluster.
 
-    `clustered`: record_ref, label, component_ref (the first record of its component). `known`: there are people of an
-    earlier run.
+    `clustered`: record_ref, label_ref and component_ref (the first records of its cluster and of its component).
     """
     connection.register("clustered", clustered)
-    previous = f"left join {STORE}.people using (record_ref)" if known else ""
+    connection.execute(RELABELLED)
+    if changes.everything:
+        connection.execute("create or replace temp view clustered_records as from relabelled")
+    else:
+        connection.execute(CLUSTERED_RECORDS.format(store=STORE))
+
+
+def labelled_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Return the tokens of every record with its `cluster`, by record_ref."""
+    listed = ", ".join(f"link_keys.{column}" for column in ("feed", *TOKEN_COLUMNS))
+    return connection.execute(
+        f"""
+        select link_keys.record_ref, {listed}, records.cluster
+        from {STORE}.link_keys as link_keys
+        inner join clustered_records as records using (record_ref)
+        order by record_ref
+        """
+    ).to_arrow_table()
+
+
+def affected_records(
+    connection: duckdb.DuckDBPyConnection, links: pa.Table, kin: pa.Table, changes: Changes, *, known: bool
+) -> pa.Table:
+    """Return the records whose people may be others now, as `linked_records` wants them, with `previous` (the person
+    they were, null for none), `copies` and `feed`; by record_ref.
+
+    `links`: of the second look, all there are. `kin`: cluster, kin, of the clusters that are linked. `known`: there are
+    people of an earlier run.
+    """
+    connection.register("links", links)
+    connection.register("linked_kin", kin)
+    if changes.everything:
+        connection.execute(ALL_ARE_AFFECTED)
+    else:
+        for statement in AFFECTED:
+            connection.execute(statement.format(store=STORE))
+    previous = (
+        f"left join {STORE}.people as people on affected.record_ref = people.record_ref" if known else ""
+    )
     return connection.execute(
         f"""
         select
-            records.record_ref,
-            records.identity,
-            records.record_ref = clustered.record_ref as is_compared,
-            compared.frequencies,
-            hash(clustered.component_ref) as component,
-            count(*) over (partition by clustered.component_ref) as component_size,
-            clustered.label,
-            {"person_id" if known else "null::varchar"} as previous,
-        from clustered
-        inner join current_compared as compared using (record_ref)
-        inner join current_records as records on compared.identity = records.identity
-        {previous.replace("using (record_ref)", "on records.record_ref = people.record_ref")}
-        order by clustered.label, records.record_ref
+            affected.*,
+            count(*) over (partition by affected.kin) as kin_size,
+            {"people.person_id" if known else "null::varchar"} as previous,
+            compared.copies,
+            link_keys.feed,
+        from affected
+        inner join current_compared as compared on affected.identity = compared.identity
+        inner join {STORE}.link_keys as link_keys on affected.record_ref = link_keys.record_ref
+        {previous}
+        order by affected.record_ref
         """
+    ).to_arrow_table()
+
+
+def edges_among(
+    connection: duckdb.DuckDBPyConnection, edges: pa.Table, records: pa.Table, changes: Changes
+) -> pa.Table:
+    """Return the edges between the compared ones of `records`, from the store and from the `edges` of this run."""
+    if changes.everything:
+        return edges
+    connection.register("edges_now", edges)
+    connection.register("asked", records.filter(records["is_compared"]).select(["record_ref"]))
+    return connection.execute(EDGES_AMONG.format(store=STORE)).to_arrow_table()
+
+
+def link_keys_of(connection: duckdb.DuckDBPyConnection, record_refs: pa.ChunkedArray) -> pa.Table:
+    """Return what clustering reads of the link keys of some records, by record_ref."""
+    connection.register("asked", pa.table({"record_ref": record_refs}))
+    listed = ", ".join(("record_ref", *CLUSTERED_COLUMNS))
+    return connection.execute(
+        f"select {listed} from {STORE}.link_keys semi join asked using (record_ref) order by record_ref"
+    ).to_arrow_table()
+
+
+def touched_references(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Return the references whose edges are to be written anew: touched, changed, and no longer compared."""
+    return connection.execute(
+        "from touched_compared union from changed union from dropped order by all"
     ).to_arrow_table()
 
 
@@ -371,11 +523,6 @@ def vanished_records(connection: duckdb.DuckDBPyConnection) -> pa.Table:
         order by people.record_ref
         """
     ).to_arrow_table()
-
-
-def outdated_references(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Return the references whose edges are outdated: changed records, and those no longer compared."""
-    return connection.execute("from changed union from dropped order by all").to_arrow_table()
 
 
 def _orientations(rule: str) -> Sequence[str]:

@@ -151,7 +151,7 @@ def cluster(edges: Edges, link_keys: pa.Table, copies: Numbers | None = None) ->
     refused = 0
     if in_suspect.any():
         records = np.flatnonzero(in_suspect)
-        facts = _facts(link_keys, records)
+        facts = facts_of(link_keys, records)
         chosen = in_suspect[edges.left]
         listed = list(
             zip(
@@ -274,12 +274,13 @@ def _codes(column: pa.ChunkedArray) -> Numbers:
     return encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
 
 
-def _facts(link_keys: pa.Table, records: Numbers) -> dict[int, Facts]:
+def facts_of(link_keys: pa.Table, records: Numbers) -> dict[int, Facts]:
+    """Return what each of `records` (row numbers of `link_keys`) says."""
     rows = link_keys.select(list(CLUSTERED_COLUMNS)).take(pa.array(records)).to_pylist()
-    return {record: _facts_of(row) for record, row in zip(records.tolist(), rows, strict=True)}
+    return {record: _row_facts(row) for record, row in zip(records.tolist(), rows, strict=True)}
 
 
-def _facts_of(row: Mapping[str, Any]) -> Facts:
+def _row_facts(row: Mapping[str, Any]) -> Facts:
     at_home = row["uprn_token"] is not None and row[REFERENCE] is not None
     return Facts(
         exclusive=tuple(_some(row[column]) for column in EXCLUSIVE_TOKENS),

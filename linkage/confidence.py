@@ -9,14 +9,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from linkage.clusters import USED, Clusters, Edges
+from linkage.clusters import Edges
 
 QUALITY_SCHEMA = pa.schema(
     [
-        pa.field("label", pa.int64(), nullable=False),
+        pa.field("person", pa.int64(), nullable=False),
         pa.field("records", pa.int64(), nullable=False),
         pa.field("identities", pa.int64(), nullable=False),
         pa.field("feeds", pa.int64(), nullable=False),
@@ -27,52 +28,61 @@ QUALITY_SCHEMA = pa.schema(
         pa.field("refused_links", pa.int64(), nullable=False),
     ]
 )
-"""One row per person, of `label`. `identities`: records with different link keys. `links`: edges between; `density`:
+"""One row per person. `identities`: records with different link keys. `links`: edges between; `density`:
 their share of all possible ones. `weakest_link`: match weight (bits). `confidence`: the probability that it is right.
 `refused_links`: edges that would have joined the person with another. Null where there is but one identity."""
 
 Numbers = npt.NDArray[np.int64]
 
 
-def quality_of(clusters: Clusters, edges: Edges, feeds: pa.ChunkedArray, copies: Numbers) -> pa.Table:
-    """Return the quality (`QUALITY_SCHEMA`) of every person of `clusters`, in order of label.
+def quality_of(records: pa.Table, edges: pa.Table) -> pa.Table:
+    """Return the quality (`QUALITY_SCHEMA`) of every person, in order of their numbers.
 
-    `feeds` and `copies` (records with the same keys) are of the clustered records.
+    `records`: record_ref, person (numbers from 0 without gaps), feed, copies (records with the same keys). `edges`:
+    record_ref_l, record_ref_r, match_weight; all that an end is among the records.
     """
-    labels, person = np.unique(clusters.labels, return_inverse=True)
-    count = len(labels)
-    within = clusters.labels[edges.left] == clusters.labels[edges.right]
+    person = records["person"].to_numpy()
+    count = int(person.max(initial=-1)) + 1
+    left, right = (
+        pc.fill_null(pc.index_in(edges[side], value_set=records["record_ref"]), -1).to_numpy()
+        for side in ("record_ref_l", "record_ref_r")
+    )
+    # The last place stands for people elsewhere.
+    owner = np.append(person, -1)
+    within = (left >= 0) & (owner[left] == owner[right])
     identities = np.bincount(person, minlength=count)
-    links = np.bincount(person[edges.left[within]], minlength=count)
-    weakest = _weakest_links(edges.taken(within), person, count, len(clusters.labels))
+    links = np.bincount(person[left[within]], minlength=count)
+    weight = edges["match_weight"].to_numpy()
+    weakest = _weakest_links(Edges(left[within], right[within], weight[within]), person, count)
     several = identities > 1
     possible = identities * (identities - 1) // 2
-    refused = ~within & (clusters.reasons != USED)
+    refused = [owner[side[~within]] for side in (left, right)]
     return pa.table(
         {
-            "label": labels,
-            "records": np.bincount(person, weights=copies, minlength=count).astype(np.int64),
+            "person": np.arange(count),
+            "records": np.bincount(person, weights=records["copies"].to_numpy(), minlength=count).astype(
+                np.int64
+            ),
             "identities": identities,
-            "feeds": _distinct_feeds(person, feeds, count),
+            "feeds": _distinct_feeds(person, records["feed"], count),
             "links": links,
             "density": pa.array(links / np.maximum(possible, 1), mask=~several),
             "weakest_link": pa.array(weakest, mask=~several),
             "confidence": np.where(several, 1.0 / (1.0 + np.exp2(-np.clip(weakest, -60, 60))), 1.0),
-            "refused_links": np.bincount(person[edges.left[refused]], minlength=count)
-            + np.bincount(person[edges.right[refused]], minlength=count),
+            "refused_links": sum(np.bincount(side[side >= 0], minlength=count) for side in refused),
         },
         schema=QUALITY_SCHEMA,
     )
 
 
-def _weakest_links(edges: Edges, person: Numbers, count: int, records: int) -> npt.NDArray[np.float64]:
+def _weakest_links(edges: Edges, person: Numbers, count: int) -> npt.NDArray[np.float64]:
     """Return the least match weight in each person's maximum spanning tree; infinity without any link."""
     weakest = np.full(count, np.inf)
     if len(edges.weight):
         # The strongest links become the shortest; none may be of length zero, which would be no link.
         heaviest = edges.weight.max()
         graph = coo_matrix(
-            (heaviest - edges.weight + 1.0, (edges.left, edges.right)), shape=(records, records)
+            (heaviest - edges.weight + 1.0, (edges.left, edges.right)), shape=(len(person), len(person))
         )
         tree = minimum_spanning_tree(graph).tocoo()
         np.minimum.at(weakest, person[tree.row], heaviest + 1.0 - tree.data)

@@ -23,10 +23,12 @@ from linkage import people_store
 from linkage.changes import Changes
 from linkage.clusters import Clusters, Edges, cluster, component_of
 from linkage.confidence import quality_of
+from linkage.joining import ClusterLinks, joined_clusters, links_between
 from linkage.model import LinkageModel, read_model
 from linkage.pairs import REPORTED_WEIGHTS, ScoredPairs, score_pairs
 from linkage.people_store import KnownState, Resolved
-from linkage.stable_ids import Assignment, assign_person_ids
+from linkage.second_look import second_links
+from linkage.stable_ids import assign_person_ids
 from stores.analytics import AnalyticsZone
 
 LINK_KEY_COLUMNS = ("record_ref", "feed", *FILTER_COLUMNS, *TOKEN_COLUMNS)
@@ -44,8 +46,8 @@ class PeopleReport:
     Of what was linked in this run, which is all where `incremental` is false: `compared_records` of which
     `changed_records`; `candidates`: compared pairs by blocking rule; `match_weights`: pairs by whole match weight, the
     ends open; `contradicted`: groups of linked records that held two people's identities, rebuilt with
-    `refused_merges`; `cut_bridges`: weak links that hung on one record; `merged` and `split`: events in
-    `person_history`; `touched_records`: those that were clustered again.
+    `refused_merges`; `cut_bridges`: weak links that hung on one record; `second_links`: links of the second look, all
+    there are; `merged` and `split`: events in `person_history`; `touched_records`: those whose people could be others.
     """
 
     skipped: bool
@@ -65,6 +67,7 @@ class PeopleReport:
     contradicted: int = 0
     refused_merges: int = 0
     cut_bridges: int = 0
+    second_links: int = 0
     merged: int = 0
     split: int = 0
 
@@ -117,31 +120,38 @@ def _link(
 ) -> _Linked:
     changes = night_changes.find_changes(connection, model, known.basis, everything=from_nothing)
     scored = _scored(connection, changes, model)
-    all_edges = night_changes.touched_edges(connection, changes, scored.edges)
+    edges = night_changes.touched_edges(connection, changes, scored.edges)
     link_keys = night_changes.touched_link_keys(connection)
-    copies = link_keys["copies"].to_numpy()
-    edges = edges_by_row(replace(scored, edges=all_edges, alike=scored.alike[:0]), link_keys["record_ref"])
-    clusters = cluster(edges, link_keys, copies)
-    records = night_changes.touched_records(
-        connection, _clustered(clusters, edges, link_keys["record_ref"]), known=known.has_people
+    by_row = edges_by_row(replace(scored, edges=edges, alike=scored.alike[:0]), link_keys["record_ref"])
+    clusters = cluster(by_row, link_keys, link_keys["copies"].to_numpy())
+    edges = edges.append_column("reason", pa.array(clusters.reasons, pa.uint8()))
+    night_changes.relabel(connection, _clustered(clusters, by_row, link_keys["record_ref"]), changes)
+    links, cluster_links = _second_look(connection)
+    records = night_changes.affected_records(
+        connection, links, cluster_links.kin_table(), changes, known=known.has_people
     )
+    links, records = _joined(connection, links, cluster_links, records)
+    records = records.sort_by([("person", "ascending"), ("record_ref", "ascending")])
     assignment = assign_person_ids(
-        _numbered(records["label"]),
+        records["person"].to_numpy(),
         records["record_ref"],
         records["previous"],
         zone.keys,
         partial(people_store.taken_ids, connection) if known.has_people else None,
     )
-    quality = quality_of(clusters, edges, link_keys["feed"], copies)
+    person_ids = pa.array(assignment.person_ids, pa.string())
+    ties = _ties(night_changes.edges_among(connection, edges, records, changes), links, records)
+    quality = quality_of(records.filter(records["is_compared"]), ties)
     return _Linked(
         changes,
         Resolved(
             everything=changes.everything,
-            records=_with_people(records, assignment),
+            records=records.append_column("person_id", person_ids.take(records["person"].combine_chunks())),
             vanished=night_changes.vanished_records(connection) if known.has_people else NOBODY,
-            outdated=night_changes.outdated_references(connection),
-            edges=scored.edges,
-            quality=quality.set_column(0, "person_id", pa.array(assignment.person_ids, pa.string())),
+            outdated=night_changes.touched_references(connection),
+            edges=edges,
+            links=links,
+            quality=quality.set_column(0, "person_id", person_ids),
             changes=assignment.changes,
         ),
         PeopleReport(
@@ -156,6 +166,7 @@ def _link(
             touched_records=records.num_rows,
             candidates=scored.candidates,
             match_weights=scored.weights,
+            second_links=links.num_rows,
             contradicted=clusters.contradicted,
             refused_merges=clusters.refused,
             cut_bridges=clusters.bridges,
@@ -163,6 +174,57 @@ def _link(
             split=sum(change.change == "split" for change in assignment.changes),
         ),
     )
+
+
+def _second_look(connection: duckdb.DuckDBPyConnection) -> tuple[pa.Table, ClusterLinks]:
+    """Return the second look's links between all clusters, and the same by cluster."""
+    link_keys = night_changes.labelled_link_keys(connection)
+    cluster_of = link_keys["cluster"].to_numpy()
+    links = second_links(link_keys.drop_columns("cluster"), cluster_of)
+    left, right = links["record_ref_l"], links["record_ref_r"]
+    turned = pc.greater(left, right)
+    links = links.set_column(0, "record_ref_l", pc.if_else(turned, right, left))
+    links = links.set_column(1, "record_ref_r", pc.if_else(turned, left, right)).sort_by(
+        [("match_weight", "descending"), ("record_ref_l", "ascending"), ("record_ref_r", "ascending")]
+    )
+    return links, links_between(links, link_keys["record_ref"], cluster_of)
+
+
+def _joined(
+    connection: duckdb.DuckDBPyConnection, links: pa.Table, of_clusters: ClusterLinks, records: pa.Table
+) -> tuple[pa.Table, pa.Table]:
+    """Join the clusters of `records` along the second look's links; return the links with `is_followed`, and the
+    records with the number of their `person`, in order of the people's first records.
+    """
+    # All links are joined, not only those of the records at hand: they are few, and each group of kin is for itself.
+    person_of, followed = joined_clusters(of_clusters, partial(_link_keys_of, connection))
+    of_record = records["cluster"].to_numpy()
+    joined = np.array([person_of.get(each, each) for each in of_record.tolist()], dtype=np.int64)
+    _, first, inverse = np.unique(joined, return_index=True, return_inverse=True)
+    number = np.argsort(np.argsort(first))[inverse]
+    return links.append_column("is_followed", pa.array(followed)), records.append_column(
+        "person", pa.array(number, pa.int64())
+    )
+
+
+def _link_keys_of(connection: duckdb.DuckDBPyConnection, clusters: np.ndarray) -> tuple[np.ndarray, pa.Table]:
+    connection.register("asked_clusters", pa.table({"cluster": clusters}))
+    found = connection.execute(
+        "select record_ref, cluster from clustered_records semi join asked_clusters using (cluster) order by record_ref"
+    ).to_arrow_table()
+    return found["cluster"].to_numpy(), night_changes.link_keys_of(connection, found["record_ref"])
+
+
+def _ties(edges: pa.Table, links: pa.Table, records: pa.Table) -> pa.Table:
+    """Return edges and links that an end is among the records of, the strongest of each pair."""
+    known = records["record_ref"]
+    near = pc.or_(
+        pc.is_in(links["record_ref_l"], value_set=known), pc.is_in(links["record_ref_r"], value_set=known)
+    )
+    columns = ["record_ref_l", "record_ref_r", "match_weight"]
+    both = pa.concat_tables([edges.select(columns), links.filter(near).select(columns)])
+    strongest = both.group_by(columns[:2], use_threads=False).aggregate([("match_weight", "max")])
+    return strongest.rename_columns(columns)
 
 
 NOBODY = pa.table({"record_ref": pa.array([], pa.string()), "person_id": pa.array([], pa.string())})
@@ -182,28 +244,16 @@ def _scored(connection: duckdb.DuckDBPyConnection, changes: Changes, model: Link
 
 
 def _clustered(clusters: Clusters, edges: Edges, record_refs: pa.ChunkedArray) -> pa.Table:
-    """Return record_ref, label, component_ref of the clustered records."""
+    """Return record_ref, label_ref, component_ref of the clustered records."""
     component = component_of(edges, len(clusters.labels))
     _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
     return pa.table(
         {
             "record_ref": record_refs,
-            "label": clusters.labels,
+            "label_ref": record_refs.take(pa.array(clusters.labels)),
             "component_ref": record_refs.take(pa.array(first[inverse])),
         }
     )
-
-
-def _numbered(labels: pa.ChunkedArray) -> np.ndarray:
-    """Return sorted labels as numbers without gaps."""
-    values = labels.to_numpy()
-    return np.cumsum(np.append(0, values[1:] != values[:-1])) if len(values) else values
-
-
-def _with_people(records: pa.Table, assignment: Assignment) -> pa.Table:
-    numbers = _numbered(records["label"])
-    person_id = pa.array(assignment.person_ids, pa.string()).take(pa.array(numbers))
-    return records.append_column("person_id", person_id)
 
 
 def _report(zone: AnalyticsZone, model: LinkageModel, report: PeopleReport | None) -> PeopleReport:

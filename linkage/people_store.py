@@ -30,7 +30,9 @@ PUBLISHED = {"people": PEOPLE_COLUMNS, "person_quality": QUALITY_COLUMNS}
 TABLES = {
     "people": PEOPLE_COLUMNS,
     "person_quality": QUALITY_COLUMNS,
-    "edges": "record_ref_l varchar, record_ref_r varchar, match_weight double, match_key utinyint",
+    "edges": "record_ref_l varchar, record_ref_r varchar, match_weight double, match_key utinyint, reason utinyint",
+    "second_links": "record_ref_l varchar, record_ref_r varchar, match_weight double, evidence varchar, "
+    "is_followed boolean",
     "person_history": "night date, digest varchar, change varchar, from_person_id varchar, to_person_id varchar, "
     "record_count bigint",
     "people_state": "digest varchar, basis varchar",
@@ -40,6 +42,7 @@ TABLES = {
 LATER_COLUMNS = (
     "alter table person_history add column if not exists night date",
     "alter table edges add column if not exists match_key utinyint",
+    "alter table edges add column if not exists reason utinyint",
     "alter table people_state add column if not exists basis varchar",
 )
 
@@ -74,7 +77,8 @@ where from_person_id not in (from living) or to_person_id not in (from living)
 
 
 FORGET_EVERYTHING = tuple(
-    f"delete from {table}" for table in ("people", "linked_records", "person_quality", "edges")
+    f"delete from {table}"
+    for table in ("people", "linked_records", "person_quality", "edges", "second_links")
 )
 
 FORGET_TOUCHED = (
@@ -89,18 +93,19 @@ FORGET_TOUCHED = (
     delete from linked_records
     where record_ref in (select record_ref from gone_records union all select record_ref from new_people)
     """,
-    "delete from edges using outdated as o where o.record_ref = edges.record_ref_l",
-    "delete from edges using outdated as o where o.record_ref = edges.record_ref_r",
+    "delete from edges where record_ref_l in (from outdated) or record_ref_r in (from outdated)",
+    "delete from second_links",
 )
 
 ADD = (
     "insert into people from new_people anti join people using (record_ref)",
     """
     insert into linked_records
-    select record_ref, identity, is_compared, frequencies, component, component_size
+    select record_ref, identity, is_compared, frequencies, component, component_size, cluster, kin, kin_size
     from new_records
     """,
-    "insert into edges from new_edges",
+    "insert into edges by name from new_edges",
+    "insert into second_links by name from new_links",
     "insert into person_quality from new_quality",
     "insert into person_history by name from new_history",
     LIVING,
@@ -121,10 +126,10 @@ class KnownState(NamedTuple):
 
 @dataclass(frozen=True)
 class Resolved:
-    """What one run found, of the records it touched.
+    """What one run found, of the records whose people it looked at.
 
-    `records`: as `linkage.changes.touched_records`, with person_id. `vanished`: record_ref, person_id. `outdated`:
-    references whose edges go. `edges`: those that come. `quality`: of the touched people.
+    `records`: as `linkage.changes.affected_records`, with person_id. `vanished`: record_ref, person_id. `outdated`:
+    references whose edges go. `edges`: those that come. `links`: all of the second look. `quality`: of these people.
     """
 
     everything: bool
@@ -132,6 +137,7 @@ class Resolved:
     vanished: pa.Table
     outdated: pa.Table
     edges: pa.Table
+    links: pa.Table
     quality: pa.Table
     changes: Sequence[Change]
 
@@ -173,7 +179,7 @@ def write_people(zone: AnalyticsZone, digest: str, basis: str, night: date | Non
     with zone.linkage() as connection:
         for name, columns in TABLES.items():
             connection.execute(f"create table if not exists {name} ({columns})")
-        connection.execute(LINKED_RECORDS)
+        _make_linked_records(connection)
         for statement in LATER_COLUMNS:
             connection.execute(statement)
         connection.execute("begin")
@@ -182,6 +188,7 @@ def write_people(zone: AnalyticsZone, digest: str, basis: str, night: date | Non
             ("gone_records", found.vanished),
             ("outdated", found.outdated),
             ("new_edges", found.edges),
+            ("new_links", found.links),
             ("new_quality", found.quality),
             ("new_history", history),
         ):
@@ -193,6 +200,18 @@ def write_people(zone: AnalyticsZone, digest: str, basis: str, night: date | Non
             connection.execute(statement)
         connection.execute("insert into people_state by name select ? as digest, ? as basis", [digest, basis])
         connection.execute("commit")
+
+
+def _make_linked_records(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table that remembers the last run; one of an earlier version remembers too little, and is made anew."""
+    columns = connection.execute(
+        "select count(*) from duckdb_columns() where database_name = ? and table_name = 'linked_records' "
+        "and column_name = 'kin_size'",
+        [STORE],
+    ).fetchone()
+    if columns == (0,):
+        connection.execute("drop table if exists linked_records")
+    connection.execute(LINKED_RECORDS)
 
 
 def _history(changes: Sequence[Change], night: date | None, digest: str) -> pa.Table:

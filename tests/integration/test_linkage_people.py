@@ -205,7 +205,7 @@ def test_edges_hold_references_and_weights_only(zone: AnalyticsZone) -> None:
 
     with zone.linkage(read_only=True) as connection:
         edges = connection.execute("from edges").fetch_arrow_table()
-    assert edges.column_names == ["record_ref_l", "record_ref_r", "match_weight", "match_key"]
+    assert edges.column_names == ["record_ref_l", "record_ref_r", "match_weight", "match_key", "reason"]
     assert edges.num_rows == report.edges > 0
 
 
