@@ -1,12 +1,20 @@
-"""Text columns become the contract's types, in DuckDB, all rows at once. What cannot be read is flagged."""
+"""Text columns become the contract's types. What cannot be read is flagged.
+
+Dates and numbers repeat, so DuckDB reads each distinct text of a column once. Texts are trimmed by Arrow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
+from functools import cache, partial
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from expectations.rules import DELIVERY_ID, EARLIEST_YEAR, FORMULA_FLAG, LATEST_YEAR, unreadable_flag
 from governance.contracts import Column, ContractError, FeedContract, Table
@@ -16,6 +24,10 @@ BLANKS = " \t\r\n\u00a0"
 
 # What a spreadsheet would run: =…, @SUM(…), +cmd|'…'!A1.
 FORMULA = r"^(=|[@+-]\s*[A-Za-z_.]+\s*\(|[@+-][^|]*\|)"
+FORMULA_BEGINS = b"=@+-"
+
+COLUMNS_AT_ONCE = 2
+"""Arrow and DuckDB let go of Python's lock while they work."""
 
 DUCKDB_TYPES = {
     "string": "varchar",
@@ -33,42 +45,72 @@ def typed_columns(contract: FeedContract, table: Table, texts: pa.Table) -> pa.T
     is the contract's open-ended date. Beside each column that is no string stands a boolean flag
     (`unreadable_flag`): true where there was text that is no such date or number.
     """
-    expressions = [f'"{DELIVERY_ID}"', '"row_number"']
-    for column in table.columns:
-        expressions += _expressions(contract, table, column)
-    strings = [_trimmed(column) for column in table.columns if column.type == "string"]
-    expressions.append(f"{' or '.join(map(_is_formula, strings)) or 'false'} as {FORMULA_FLAG}")
+    columns = {name: texts[name] for name in (DELIVERY_ID, "row_number")}
+    formulas = np.zeros(texts.num_rows, dtype=np.bool_)
+    wholes = [texts[column.name].combine_chunks() for column in table.columns]
+    with ThreadPoolExecutor(COLUMNS_AT_ONCE) as pool:
+        typing = partial(_typed, contract, table)
+        for column, typed in zip(table.columns, pool.map(typing, table.columns, wholes), strict=True):
+            columns[column.name] = typed[0]
+            if column.type == "string":
+                formulas |= _formulas(typed[0])
+            else:
+                columns[unreadable_flag(column.name)] = typed[1]
+    columns[FORMULA_FLAG] = pa.array(formulas)
+    return pa.table(columns)
+
+
+@cache
+def _instance() -> duckdb.DuckDBPyConnection:
+    """One DuckDB for the process, since starting one takes longer than reading a small file's columns."""
     # No temporary folder: what does not fit in memory must not spill to disk in the clear.
-    connection = duckdb.connect(":memory:", config={"temp_directory": "", "threads": 2})
-    try:
-        connection.register("texts", texts)
-        return connection.execute(f"select {', '.join(expressions)} from texts").fetch_arrow_table()
-    finally:
-        connection.close()
+    return duckdb.connect(":memory:", config={"temp_directory": "", "threads": 1})
 
 
-def _expressions(contract: FeedContract, table: Table, column: Column) -> Iterator[str]:
-    text = _trimmed(column)
+def _typed(contract: FeedContract, table: Table, column: Column, texts: pa.Array) -> Sequence[pa.Array]:
+    """Return the column typed, and beside it, if it is no string, where there was text that could not be read."""
     if column.type == "string":
-        yield f"{text} as {_name(column.name)}"
-        return
+        trimmed = pc.utf8_trim(texts, characters=BLANKS)
+        empty = pc.equal(trimmed, "")
+        return (pc.if_else(empty, None, trimmed) if pc.any(empty).as_py() else trimmed,)
+    encoded = texts.dictionary_encode()
+    with _instance().cursor() as cursor:
+        cursor.register(
+            "texts", pa.table({column.name: encoded.dictionary, "place": np.arange(len(encoded.dictionary))})
+        )
+        value, unreadable = _expressions(contract, table, column)
+        distinct = cursor.execute(
+            f"select {value}, {unreadable} from texts order by place"
+        ).fetch_arrow_table()
+    values, flags = (each.combine_chunks() for each in distinct.columns)
+    return values.take(encoded.indices), pc.fill_null(flags.take(encoded.indices), False)
+
+
+def _expressions(contract: FeedContract, table: Table, column: Column) -> tuple[str, str]:
+    text = _trimmed(column)
     value = _read(table, column, text)
     result = value
     if column.type == "date" and table.format.open_ended_date:
         result = f"nullif({value}, date '{open_ended_date(contract, table)}')"
-    yield f"{result} as {_name(column.name)}"
-    yield f"({text} is not null and {value} is null) as {_name(unreadable_flag(column.name))}"
+    return result, f"({text} is not null and {value} is null)"
+
+
+def _formulas(texts: pa.Array) -> npt.NDArray[np.bool_]:
+    """Return which texts a spreadsheet would run. The first character alone clears nearly every one."""
+    found = np.zeros(len(texts), dtype=np.bool_)
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+    held = np.flatnonzero(offsets[1:] > offsets[:-1])
+    begins = np.isin(data[offsets[:-1][held]], np.frombuffer(FORMULA_BEGINS, np.uint8))
+    rows = held[begins]
+    if len(rows):
+        matched = pc.match_substring_regex(texts.take(pa.array(rows)), FORMULA)
+        found[rows] = pc.fill_null(matched, False).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _trimmed(column: Column) -> str:
     return f"nullif(trim({_name(column.name)}, {_literal(BLANKS)}), '')"
-
-
-def _is_formula(text: str) -> str:
-    # The first character alone clears nearly every text without the pattern.
-    return (
-        f"coalesce({text}[1] in ('=', '@', '+', '-') and regexp_matches({text}, {_literal(FORMULA)}), false)"
-    )
 
 
 def _read(table: Table, column: Column, text: str) -> str:
