@@ -438,8 +438,8 @@ def relabel(connection: duckdb.DuckDBPyConnection, clustered: pa.Table, changes:
 
 
 def labelled_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Return the tokens of every record with its `cluster`, by record_ref."""
-    listed = ", ".join(f"link_keys.{column}" for column in ("feed", *TOKEN_COLUMNS))
+    """Return the link keys of every record with its `cluster`, by record_ref."""
+    listed = ", ".join(f"link_keys.{column}" for column in KEY_COLUMNS)
     return connection.execute(
         f"""
         select link_keys.record_ref, {listed}, records.cluster
