@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from exchange.link_key_schema import FILTER_COLUMNS
+from exchange.link_key_schema import FILTER_BITS
 from linkage.pairs import linking_connection
 
 QUERIES = Path(__file__).with_name("second_look.sql")
@@ -30,12 +30,16 @@ LARGEST_HOME = 40
 MOST_HOMES = 8
 """A cluster with more homes than this tells little about any two of them."""
 
+NEAR_NAME = 0.46
+"""Share of bits that the filters of two names may differ in at one home, where the initials are the same too."""
+
 EVIDENCE_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
         "moved with others": 7.0,
         "birth date and a name": 7.0,
         "full name": 6.0,
         "surname and bare initial": 6.0,
+        "initial and alike": 4.0,
         "birth date and forename": 4.5,
         "middle name": 3.5,
         "forename": 3.5,
@@ -65,13 +69,16 @@ def second_links(link_keys: pa.Table, labels: npt.NDArray[np.int64]) -> pa.Table
     """
     connection = linking_connection()
     try:
-        named = [name for name in link_keys.column_names if name not in FILTER_COLUMNS]
-        connection.register("record_keys", link_keys.select(named).append_column("label", pa.array(labels)))
+        connection.register("record_keys", link_keys.append_column("label", pa.array(labels)))
         weights = {"evidence": list(EVIDENCE_WEIGHTS), "match_weight": list(EVIDENCE_WEIGHTS.values())}
         connection.register("evidence_weights", pa.table(weights))
         *steps, result = connection.extract_statements(QUERIES.read_text(encoding="utf-8"))
-        connection.execute(f"set variable largest_home = {LARGEST_HOME}")
-        connection.execute(f"set variable most_homes = {MOST_HOMES}")
+        for name, value in (
+            ("largest_home", LARGEST_HOME),
+            ("most_homes", MOST_HOMES),
+            ("near_name", round(NEAR_NAME * FILTER_BITS)),
+        ):
+            connection.execute(f"set variable {name} = {value}")
         for step in steps:
             connection.execute(step)
         return connection.execute(result).to_arrow_table().cast(LINKS_SCHEMA)

@@ -1,5 +1,5 @@
--- Links between clusters that share a home, or two homes that others have moved between. Run by linkage/second_look.py, which
--- gives it `record_keys` (link keys and `label`, the cluster of each) and `evidence_weights`. Tokens only, no attribute.
+-- Links between clusters that share a home, or two homes that others have moved between. Run by linkage/second_look.py,
+-- which gives it `record_keys` (link keys and `label`, the cluster of each) and `evidence_weights`. No attribute.
 
 create temp table first_records as
 select label, min(record_ref) as record_ref
@@ -40,7 +40,10 @@ with said as (
         nhs_number_token,
         upn_token,
         unnest([
-            forename_start_birth_date_token, surname_start_birth_date_token, birth_date_outward_code_token, null
+            forename_start_birth_date_token,
+            surname_start_birth_date_token,
+            birth_date_outward_code_token,
+            null
         ]) as birth_date,
         unnest([
             initials_birth_year_month_token, initials_birth_year_day_token, initials_birth_month_day_token,
@@ -86,6 +89,42 @@ from written as one
 inner join written as other on one.home = other.home and one.label < other.label
 group by all;
 
+-- Pairs with one initial and another name, the filters of whose nearest spellings differ in few bits.
+create temp table spelt_alike as
+with alike as (
+    select
+        label_l,
+        label_r,
+    from names_agree
+    where initial and not (full_name or bare_initial or middle or two_references)
+),
+
+spelt as materialized (
+    select distinct
+        label,
+        uprn_token as home,
+        (
+            name_filter_00::bit || name_filter_01::bit || name_filter_02::bit || name_filter_03::bit
+            || name_filter_04::bit || name_filter_05::bit || name_filter_06::bit || name_filter_07::bit
+            || name_filter_08::bit || name_filter_09::bit || name_filter_10::bit || name_filter_11::bit
+            || name_filter_12::bit || name_filter_13::bit || name_filter_14::bit || name_filter_15::bit
+        )::bit as name_filter,
+    from (
+        select * from record_keys
+        semi join (select label_l as label from alike union select label_r from alike) as asked using (label)
+        where name_filter_00 is not null
+    )
+)
+
+select
+    label_l,
+    label_r,
+from alike
+inner join spelt as one on one.label = label_l
+inner join spelt as other on other.label = label_r and other.home = one.home
+group by label_l, label_r
+having min(bit_count(xor(one.name_filter, other.name_filter))) <= getvariable('near_name');
+
 create temp table housemates as
 select
     names_agree.*,
@@ -110,17 +149,26 @@ select
         when surname and initial then 'surname, initial'
         when forename then 'forename'
         when surname then 'surname'
+        when spelt_alike.label_l is not null then 'initial, alike'
         else 'other'
     end as name,
-    case when full_name then 4 when bare_initial or middle then 3 when initial and surname then 2
-        when surname or forename then 1 else 0 end as rank,
+    case
+        when full_name then 4
+        when bare_initial or middle then 3
+        when initial and (surname or spelt_alike.label_l is not null) then 2
+        when surname or forename then 1
+        else 0
+    end as rank,
 from names_agree
+left join spelt_alike using (label_l, label_r)
 inner join wholes as one on one.label = label_l
 inner join wholes as other on other.label = label_r;
 
 create temp table possible as
 with allowed as (
-    select * from housemates where not two_references and birth_date <> 'other' and not coalesce(other_number, false)
+    select *
+    from housemates
+    where not two_references and birth_date <> 'other' and not coalesce(other_number, false)
 )
 select label_l as label, label_r as housemate, rank from allowed
 union all
@@ -177,7 +225,7 @@ select label, home_l, home_r, true as forwarded from forwarded
 union all
 select label, home_r, home_l, true as forwarded from forwarded;
 
--- Clusters with one full name, one at each of two such homes, whom neither number nor date of birth keeps apart.
+-- Clusters with one full name, one at each of two such homes; neither number nor date of birth keeps them apart.
 create temp table movers as
 with same_name as (
     select distinct
@@ -188,13 +236,20 @@ with same_name as (
     inner join written as other on other.home = moves.home_r and one.full_name = other.full_name
     where one.label < other.label and (moves.forwarded or moves.label not in (one.label, other.label))
 )
-select label_l, label_r
+
+select
+    label_l,
+    label_r,
 from same_name
 anti join housemates using (label_l, label_r)
 inner join wholes as one on one.label = label_l
 inner join wholes as other on other.label = label_r
 where
-    coalesce(list_has_any(one.birth_dates, other.birth_dates) or list_has_any(one.birth_parts, other.birth_parts), true)
+    coalesce(
+        list_has_any(one.birth_dates, other.birth_dates)
+        or list_has_any(one.birth_parts, other.birth_parts),
+        true
+    )
     and coalesce(list_has_any(one.ninos, other.ninos), true)
     and coalesce(list_has_any(one.nhs_numbers, other.nhs_numbers), true)
     and coalesce(list_has_any(one.upns, other.upns), true);
@@ -205,18 +260,22 @@ with judged as (
         label_r,
         case
             when coalesce(other_number, false) then null
-            when birth_date in ('same', 'near') and rank >= 1 and not two_references then 'birth date and a name'
+            when birth_date in ('same', 'near') and rank >= 1 and not two_references
+                then 'birth date and a name'
             when
-                birth_date = 'same' and name in ('forename', 'middle name', 'surname, bare initial', 'surname, initial')
+                birth_date = 'same'
+                and name in ('forename', 'middle name', 'surname, bare initial', 'surname, initial')
                 then 'birth date and forename'
             when birth_date = 'same' and name = 'other' and no_feed_in_common then 'birth date alone'
             when two_references then null
             when name = 'full name' and (birth_date = 'other' or unrivalled) then 'full name'
             when name = 'full name' then 'full name of several'
             when birth_date = 'other' then null
-            when name = 'surname, bare initial' and (unrivalled or birth_date = 'one knows') then 'surname and bare initial'
+            when name = 'surname, bare initial' and (unrivalled or birth_date = 'one knows')
+                then 'surname and bare initial'
             when name = 'middle name' and birth_date = 'one knows' and unrivalled then 'middle name'
             when name = 'forename' and no_feed_in_common then 'forename'
+            when name = 'initial, alike' then 'initial and alike'
             when
                 name = 'surname, initial' and birth_date = 'one knows' and unrivalled and no_feed_in_common
                 then 'surname and initial'
