@@ -18,10 +18,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from evaluation.pairs import Labels
-from linkage.clusters import BRIDGE, CONTRADICTED, UNDECIDED, USED, cluster
+from linkage.clusters import BRIDGE, CONTRADICTED, UNDECIDED, cluster
 from linkage.model import LinkageModel
 from linkage.pair_levels import Comparison, levels_of_pairs, model_comparisons
-from linkage.pairs import ScoredPairs, linking_connection, load_compared_records, score_pairs
+from linkage.pairs import linking_connection, load_compared_records, score_pairs
 from linkage.people import edges_by_row
 
 SCRIPT = Path(__file__).with_name("linkage_anatomy.sql")
@@ -132,8 +132,8 @@ def anatomy_of(
 ) -> Anatomy:
     """Return what parted the records of one person and what joined those of two, under `model`.
 
-    `link_keys` as `linkage.people.read_link_keys` gives them, `edges` (record_ref_l, record_ref_r, match_weight) as the
-    linkage store holds them; scored anew without. People need not be what `model` gives, but causes are told of its
+    `link_keys` as `linkage.people.read_link_keys` gives them, `edges` as the linkage store holds them, with what
+    clustering made of each; linked anew without. People need not be what `model` gives, but causes are told of its
     weights and rules.
     """
     connection = linking_connection()
@@ -205,28 +205,36 @@ def _judged_table(link_keys: pa.Table, judged: JudgedRecords) -> pa.Table:
 
 
 def _decided(
-    connection: duckdb.DuckDBPyConnection, link_keys: pa.Table, model: LinkageModel, given: pa.Table | None
+    connection: duckdb.DuckDBPyConnection, link_keys: pa.Table, model: LinkageModel, edges: pa.Table | None
 ) -> pa.Table:
-    """Return the links that clustering does not use, with the stage of the reason: clustered anew, as on a night."""
-    if given is None:
-        scored = score_pairs(link_keys, model.splink_settings, model.match_weight_threshold)
-    else:
-        order = [("match_weight", "descending"), ("record_ref_l", "ascending"), ("record_ref_r", "ascending")]
-        alike = connection.execute("select record_ref, compared_as from alike order by record_ref")
-        scored = ScoredPairs(given.sort_by(order), alike.to_arrow_table(), {}, {})
-    edges = edges_by_row(scored, link_keys["record_ref"])
-    reasons = cluster(edges, link_keys).reasons
-    cut = np.flatnonzero(reasons != USED)
-    ends = [link_keys["record_ref"].take(pa.array(side[cut])) for side in (edges.left, edges.right)]
-    stage = pa.array([STAGES_OF_CUTS[reason] for reason in reasons[cut].tolist()], pa.int32())
-    connection.register("cut_links", pa.table({"l": ends[0], "r": ends[1], "stage": stage}))
+    """Return the links that clustering does not use, with the stage of the reason."""
+    if edges is None or "reason" not in edges.column_names:
+        edges = _clustered_anew(link_keys, model)
+    stages = {"reason": list(STAGES_OF_CUTS), "stage": list(STAGES_OF_CUTS.values())}
+    connection.register("held_links", edges)
+    connection.register("stages_of_cuts", pa.table(stages))
     return connection.execute(
         """
-        select least(l, r) as record_ref_l, greatest(l, r) as record_ref_r, max(stage) as stage
-        from cut_links
+        select
+            least(record_ref_l, record_ref_r) as record_ref_l,
+            greatest(record_ref_l, record_ref_r) as record_ref_r,
+            max(stage) as stage,
+        from held_links
+        join stages_of_cuts using (reason)
         group by all
         """
     ).to_arrow_table()
+
+
+def _clustered_anew(link_keys: pa.Table, model: LinkageModel) -> pa.Table:
+    """Return the links of `link_keys` under `model` with what clustering makes of each, as on a night."""
+    edges = edges_by_row(
+        score_pairs(link_keys, model.splink_settings, model.match_weight_threshold), link_keys["record_ref"]
+    )
+    left, right = (link_keys["record_ref"].take(pa.array(side)) for side in (edges.left, edges.right))
+    return pa.table(
+        {"record_ref_l": left, "record_ref_r": right, "reason": cluster(edges, link_keys).reasons}
+    )
 
 
 def _parts() -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,13 +21,14 @@ from stores.home import Home
 
 @dataclass(frozen=True)
 class JudgedHome:
-    """`link_keys` and `records` row by row, `edges` between them (record_ref_l, record_ref_r, match_weight), and how
-    many records only one of store and truth holds.
+    """`link_keys` and `records` row by row, `edges` between them as the store holds them, links of
+    the second look that were used (with `evidence`), and how many records only one of store and truth holds.
     """
 
     link_keys: pa.Table
     records: JudgedRecords
     edges: pa.Table
+    second_links: pa.Table
     unknown_records: int
     missing_records: int
 
@@ -45,9 +47,8 @@ def judged_home(home: Home) -> JudgedHome:
     with AnalyticsZone.open(home).linkage(read_only=True) as connection:
         found = connection.execute("select record_ref, person_id from people").to_arrow_table()
         link_keys = read_link_keys(connection)
-        edges = connection.execute(
-            "select record_ref_l, record_ref_r, match_weight from edges"
-        ).to_arrow_table()
+        edges = connection.execute("from edges").to_arrow_table()
+        second_links = _second_links(connection)
     own = pc.index_in(link_keys["record_ref"], value_set=found["record_ref"])
     place = pc.index_in(link_keys["record_ref"], value_set=truth["record_ref"])
     known = pc.and_(pc.is_valid(own), pc.is_valid(place))
@@ -64,17 +65,31 @@ def judged_home(home: Home) -> JudgedHome:
     return JudgedHome(
         link_keys=judged,
         records=records,
-        edges=edges.filter(
-            pc.and_(
-                *(
-                    pc.is_in(edges[side], value_set=judged["record_ref"])
-                    for side in ("record_ref_l", "record_ref_r")
-                )
-            )
-        ),
+        edges=_between(edges, judged),
+        second_links=_between(second_links, judged),
         unknown_records=link_keys.num_rows - len(records.found),
         missing_records=truth.num_rows - len(records.found),
     )
+
+
+def _second_links(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Return the links of the second look that joined people; none in a store of before it."""
+    held = connection.execute(
+        "select count(*) from duckdb_tables() where database_name = current_database() and table_name = 'second_links'"
+    ).fetchone() == (1,)
+    return connection.execute(
+        "select record_ref_l, record_ref_r, match_weight, evidence from second_links where is_followed"
+        if held
+        else "select '' as record_ref_l, '' as record_ref_r, 0.0 as match_weight, '' as evidence limit 0"
+    ).to_arrow_table()
+
+
+def _between(links: pa.Table, records: pa.Table) -> pa.Table:
+    """Return the links whose two ends are among `records`."""
+    left, right = (
+        pc.is_in(links[side], value_set=records["record_ref"]) for side in ("record_ref_l", "record_ref_r")
+    )
+    return links.filter(pc.and_(left, right))
 
 
 def error_names(home: Home) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -62,6 +63,16 @@ class WeightBand:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """Links of the second look by one kind of evidence: of one person, and of two. `weight` in bits, as reviewed."""
+
+    evidence: str
+    weight: float
+    right: int
+    wrong: int
+
+
+@dataclass(frozen=True)
 class Example:
     """A pair that stands for many: why it is shown, its references, and how its weight came about."""
 
@@ -85,6 +96,7 @@ class LinkageReport:
     groups: Mapping[str, Mapping[str, GroupMeasure]]
     anatomy: Anatomy
     weights: tuple[WeightBand, ...]
+    second_look: tuple[Evidence, ...]
     examples: tuple[Example, ...]
     nights: tuple[PastNight, ...]
     sides: Any = None
@@ -125,6 +137,7 @@ def report_linkage(home: Home, model: LinkageModel | None = None, sides: Any = N
         groups=groups,
         anatomy=anatomy,
         weights=_weights(judged),
+        second_look=_second_look(judged),
         examples=_examples(judged.link_keys, anatomy, model),
         nights=nights,
         sides=sides,
@@ -137,17 +150,37 @@ def _origin_gap(origins: Mapping[str, GroupMeasure]) -> float | None:
 
 
 def _weights(judged: JudgedHome) -> tuple[WeightBand, ...]:
-    edges, truth = judged.edges, judged.records.truth
-    left, right = (
-        pc.index_in(edges[side], value_set=judged.link_keys["record_ref"]).to_numpy()
-        for side in ("record_ref_l", "record_ref_r")
-    )
-    same = truth[left] == truth[right]
-    band = np.floor(edges["match_weight"].to_numpy() / WEIGHT_STEP).astype(np.int64) * WEIGHT_STEP
+    same = _of_one_person(judged.edges, judged)
+    band = np.floor(judged.edges["match_weight"].to_numpy() / WEIGHT_STEP).astype(np.int64) * WEIGHT_STEP
     return tuple(
         WeightBand(int(weight), int((same & (band == weight)).sum()), int((~same & (band == weight)).sum()))
         for weight in np.unique(band)
     )
+
+
+def _second_look(judged: JudgedHome) -> tuple[Evidence, ...]:
+    links = judged.second_links
+    right = _of_one_person(links, judged)
+    counted = pa.table(
+        {"evidence": links["evidence"], "weight": links["match_weight"], "right": right, "wrong": ~right}
+    )
+    by_kind = counted.group_by("evidence").aggregate([("weight", "max"), ("right", "sum"), ("wrong", "sum")])
+    kinds = [
+        Evidence(row["evidence"], row["weight_max"], row["right_sum"], row["wrong_sum"])
+        for row in by_kind.to_pylist()
+    ]
+    return tuple(sorted(kinds, key=lambda kind: -(kind.right + kind.wrong)))
+
+
+def _of_one_person(links: pa.Table, judged: JudgedHome) -> npt.NDArray[np.bool_]:
+    """Return whether the two ends of each link are one person in truth."""
+    left, right = (
+        pc.index_in(links[side], value_set=judged.link_keys["record_ref"]).to_numpy(zero_copy_only=False)
+        for side in ("record_ref_l", "record_ref_r")
+    )
+    truth = judged.records.truth
+    same: npt.NDArray[np.bool_] = truth[left.astype(np.int64)] == truth[right.astype(np.int64)]
+    return same
 
 
 def _examples(link_keys: pa.Table, anatomy: Anatomy, model: LinkageModel) -> tuple[Example, ...]:

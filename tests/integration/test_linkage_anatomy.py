@@ -19,7 +19,7 @@ from evaluation.clusters_measure import measure_clusters, measure_feed_pairs, me
 from evaluation.linkage_anatomy import CAUSES, Anatomy, JudgedRecords, anatomy_of
 from evaluation.linkage_groups import GROUPINGS
 from evaluation.linkage_page import page
-from evaluation.linkage_report import Example, LinkageReport, WeightBand
+from evaluation.linkage_report import Evidence, Example, LinkageReport, WeightBand
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.model import read_model
@@ -220,6 +220,7 @@ def html(anatomy: Anatomy) -> str:
         },
         anatomy=anatomy,
         weights=(WeightBand(0, 0, 3), WeightBand(10, 12, 1)),
+        second_look=(Evidence("moved with others", 7.0, 30, 1),),
         examples=(Example("False: let in", ("d1", "e1"), told("d1", "e1")),),
         nights=(),
     )
