@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,8 +27,8 @@ def excerpt(
 ) -> None:
     """Write a file's notes without identifiers beside the council's cases, where the council allows excerpts.
 
-    Nothing of a note is printed. With --json: `path`, `notes`, `identifiers` (how many were taken out, by kind).
-    Exits with 1 unless DOORSTEP_NOTE_EXCERPTS=allowed.
+    Nothing of a note is printed. With --json: `path`, `notes`, `identifiers` (how many were taken out, by kind),
+    `left_out` (numbers of rows without a text or a readable date). Exits with 1 unless DOORSTEP_NOTE_EXCERPTS=allowed.
     """
     from bridge.files.hostile_files import RefusedFileError
     from bridge.notes.excerpts import ExcerptsNotAllowedError, write_excerpts
@@ -39,10 +40,17 @@ def excerpt(
         errors.print(str(error), highlight=False)
         raise typer.Exit(1) from None
     if as_json:
-        print_json({"path": str(report.path), "notes": report.notes, "identifiers": dict(report.identifiers)})
+        print_json({**asdict(report), "path": str(report.path)})
     else:
         taken = sum(report.identifiers.values())
         console.print(f"{report.notes} notes, {taken} identifiers taken out: {report.path}", highlight=False)
+        if report.left_out:
+            numbers = ", ".join(f"{number}" for number in report.left_out)
+            errors.print(
+                f"[yellow]left out[/] {file.name}: rows {numbers}: no text, or a note date that is not "
+                "YYYY-MM-DD. Mend them and write the excerpts again.",
+                highlight=False,
+            )
 
 
 def evaluate_notes(

@@ -60,6 +60,8 @@ def _stores(folder: Path) -> Iterator[Store]:
                 yield Store(f"{QUARANTINE}/{feed}", path)
             case (first, audience, _, _) if first == PUBLISHED:
                 yield Store(f"{PUBLISHED}/{audience}", path)
+            case (folder_name, last) if last == f"{folder_name}{STORE_SUFFIX}":
+                yield Store(folder_name, path)
             case _:
                 yield Store(relative.as_posix().removesuffix(STORE_SUFFIX), path)
 

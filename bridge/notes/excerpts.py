@@ -35,11 +35,15 @@ class ExcerptsNotAllowedError(RuntimeError):
 
 @dataclass(frozen=True)
 class ExcerptReport:
-    """What was written: the file, how many notes, and how many identifiers were taken out, by kind."""
+    """What was written: the file, how many notes, and how many identifiers were taken out, by kind.
+
+    `left_out` has the row numbers (the first is 1) of notes without a text or a readable date.
+    """
 
     path: Path
     notes: int
     identifiers: Mapping[str, int]
+    left_out: tuple[int, ...]
 
 
 def known_people(zone: CouncilZone) -> KnownPeople:
@@ -75,22 +79,33 @@ def write_excerpts(zone: CouncilZone, path: Path) -> ExcerptReport:
     finder = IdentifierFinder(known_people(zone))
     taken: Counter[str] = Counter()
     lines: list[str] = []
-    for row in rows.to_pylist():
-        born = row["date_of_birth"]
+    left_out: list[int] = []
+    for number, row in enumerate(rows.to_pylist(), start=1):
+        written = _day(row["note_date"])
+        if written is None or not row["text"]:
+            left_out.append(number)
+            continue
         subject = NoteSubject(
             names=(row["given_name"] or "", row["family_name"] or ""),
-            date_of_birth=date.fromisoformat(born) if born else None,
+            date_of_birth=_day(row["date_of_birth"]),
             address=row["address"] or None,
             initials=row["author_initials"] or None,
         )
-        found = finder.find(row["text"], date.fromisoformat(row["note_date"]), subject)
+        found = finder.find(row["text"], written, subject)
         taken.update(each.kind for each in found)
         excerpt = {"note_reference": row["note_reference"], "excerpt": redacted(row["text"], found)}
         lines.append(json.dumps(excerpt, ensure_ascii=False))
     target = zone.home.council / "cases" / "excerpts" / path.with_suffix(".jsonl").name
     with written_atomically(target) as aside:
         aside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return ExcerptReport(target, len(lines), dict(sorted(taken.items())))
+    return ExcerptReport(target, len(lines), dict(sorted(taken.items())), tuple(left_out))
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        return None
 
 
 def _words(values: list[str | None]) -> set[str]:

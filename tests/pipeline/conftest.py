@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from stores.home import Home
 
@@ -36,6 +38,20 @@ def doorstep(home: Path, *arguments: str, check: bool = True) -> subprocess.Comp
     return done
 
 
+def start_refresh(home: Path, night: str) -> subprocess.Popen[bytes]:
+    """Start a refresh in a process group of its own and do not wait for it."""
+    command = [str(Path(sys.executable).with_name("doorstep")), "refresh", "--night", night]
+    environment = os.environ | {"DOORSTEP_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def digest_of(home: Path) -> str:
+    """The logical digest of everything in a home."""
+    return str(json.loads(doorstep(home, "digest", "--json").stdout)["digest"])
+
+
 def make_small_county(home: Path) -> None:
     doorstep(home, "keys", "init")
     doorstep(
@@ -51,21 +67,35 @@ def make_small_county(home: Path) -> None:
     )
 
 
-@pytest.fixture(scope="session")
-def county(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with keys and a county's files, before its first refresh."""
-    home = tmp_path_factory.mktemp("county")
-    make_small_county(home)
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str, name: str, make: Callable[[Path], None]
+) -> Path:
+    """Return a home that the first worker who asks makes, and the others wait for."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base if worker_id == "master" else base.parent) / name
+    finished = home.with_suffix(".made")
+    with FileLock(home.with_suffix(".lock")):
+        if not finished.exists():
+            make(home)
+            finished.touch()
     return home
 
 
 @pytest.fixture(scope="session")
-def refreshed(county: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def county(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A home with keys and a county's files, before its first refresh. Do not change it; take a copy."""
+    return made_once(tmp_path_factory, worker_id, "county", make_small_county)
+
+
+@pytest.fixture(scope="session")
+def refreshed(county: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A home after its first refresh. Do not change it; take `a_copy`."""
-    home = tmp_path_factory.mktemp("refreshed") / "home"
-    shutil.copytree(county, home)
-    doorstep(home, "refresh", "--night", NIGHT.isoformat())
-    return home
+
+    def refresh(home: Path) -> None:
+        shutil.copytree(county, home)
+        doorstep(home, "refresh", "--night", NIGHT.isoformat())
+
+    return made_once(tmp_path_factory, worker_id, "refreshed", refresh)
 
 
 @pytest.fixture

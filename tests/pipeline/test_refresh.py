@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import pytest
-from conftest import NIGHT, doorstep
+from conftest import NIGHT, digest_of, doorstep, start_refresh
 
 from bridge.cases.cases import list_cases
 from bridge.zone import CouncilZone
@@ -25,11 +21,6 @@ from stores.home import Home
 from stores.publishing import published_marts
 
 SECONDS_BETWEEN_QUESTIONS = 0.5
-MIDDLE_OF_A_REFRESH_SECONDS = (7.0, 20.0, 45.0)
-
-
-def _digest(home: Path) -> str:
-    return str(json.loads(doorstep(home, "digest", "--json").stdout)["digest"])
 
 
 def _rows(home: Path, sql: str) -> list[dict[str, object]]:
@@ -44,20 +35,20 @@ def test_a_refresh_publishes_scores_for_the_month_of_its_night(refreshed: Path) 
 
 
 def test_a_second_refresh_finds_nothing_new_and_changes_nothing(a_copy: Path) -> None:
-    before = _digest(a_copy)
+    before = digest_of(a_copy)
     second = doorstep(a_copy, "refresh", "--night", NIGHT.isoformat())
     assert "Nothing new" in second.stdout
-    assert _digest(a_copy) == before
+    assert digest_of(a_copy) == before
 
 
 def test_a_replayed_delivery_adds_no_row(a_copy: Path) -> None:
-    before = _digest(a_copy)
+    before = digest_of(a_copy)
     landed = sorted((a_copy / "council" / "inbox" / "adult_social_care").glob("received=*/*.csv"))[-1]
     shutil.copy(landed, a_copy / "council" / "inbox" / "adult_social_care" / landed.name)
     replay = json.loads(doorstep(a_copy, "refresh", "--night", NIGHT.isoformat(), "--json").stdout)
     assert replay["duplicates"] == 1
     assert replay["registered"] == 0
-    assert _digest(a_copy) == before
+    assert digest_of(a_copy) == before
 
 
 def test_a_night_opens_what_came_back_to_the_council(a_copy: Path) -> None:
@@ -102,7 +93,7 @@ def busy_night(refreshed: Path, tmp_path_factory: pytest.TempPathFactory) -> Bus
     )
     good = sorted((inbox / "adult_social_care").glob("received=*/*.csv"))[-1]
     shutil.copy(good, inbox / "adult_social_care" / "adult_social_care_20261005_full.csv")
-    refresh = _start_refresh(home, "2026-10-07")
+    refresh = start_refresh(home, "2026-10-07")
     zone = AnalyticsZone.open(Home(home))
     answers = []
     while refresh.poll() is None:
@@ -134,42 +125,3 @@ def _states(home: Path) -> dict[str, dict[str, str]]:
     for delivery in deliveries(CouncilZone.open(Home(home))):
         states.setdefault(delivery.feed, {})[delivery.delivery_date.isoformat()] = delivery.state
     return states
-
-
-@pytest.mark.parametrize("seconds", MIDDLE_OF_A_REFRESH_SECONDS[:1])
-def test_a_killed_refresh_ends_in_the_same_digest_as_an_uninterrupted_one(
-    county: Path, refreshed: Path, tmp_path: Path, seconds: float
-) -> None:
-    home = tmp_path / "home"
-    shutil.copytree(county, home)
-    _kill_a_refresh(home, seconds)
-    doorstep(home, "refresh", "--night", NIGHT.isoformat())
-    assert _digest(home) == _digest(refreshed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seconds", MIDDLE_OF_A_REFRESH_SECONDS[1:])
-def test_a_refresh_killed_midway_or_late_ends_in_the_same_digest(
-    county: Path, refreshed: Path, tmp_path: Path, seconds: float
-) -> None:
-    home = tmp_path / "home"
-    shutil.copytree(county, home)
-    _kill_a_refresh(home, seconds)
-    doorstep(home, "refresh", "--night", NIGHT.isoformat())
-    assert _digest(home) == _digest(refreshed)
-
-
-def _kill_a_refresh(home: Path, seconds: float) -> None:
-    process = _start_refresh(home, NIGHT.isoformat())
-    time.sleep(seconds)
-    assert process.poll() is None, "the refresh ended before it could be killed"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _start_refresh(home: Path, night: str) -> subprocess.Popen[bytes]:
-    command = [str(Path(sys.executable).with_name("doorstep")), "refresh", "--night", night]
-    environment = os.environ | {"DOORSTEP_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
