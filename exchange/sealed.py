@@ -42,6 +42,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from exchange.chunks import ChunkError, ChunkReader, ChunkWriter
+from exchange.hashed_file import HashedFile
 from exchange.trust import (
     PUBLIC_KEY_BYTES,
     X25519_BYTES,
@@ -186,21 +187,16 @@ def seal_into(
     }
     written = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
     front = PREFIX.pack(MAGIC, FORMAT_VERSION, len(written)) + written
-    digest = hashlib.sha256()
-
-    def put(data: bytes | memoryview) -> None:
-        digest.update(data)
-        target.write(data)
-
-    put(front)
     bound = hashlib.sha256(front).digest()
-    for place, part in enumerate(parts):
-        with ChunkWriter(
-            _part_key(content_keys[part.kind], place, part.kind, part.table, bound), put
-        ) as chunks:
-            _write_rows(part.rows, chunks, COMPRESSION_LEVELS[part.kind])
-    target.write(digest.digest())
-    target.write(signer.sign(_signed(receiver_public_key[:X25519_BYTES], digest.digest())))
+    with HashedFile(target) as package:
+        package.put(front)
+        for place, part in enumerate(parts):
+            part_key = _part_key(content_keys[part.kind], place, part.kind, part.table, bound)
+            with ChunkWriter(part_key, package.put) as chunks:
+                _write_rows(part.rows, chunks, COMPRESSION_LEVELS[part.kind])
+        digest = package.digest()
+    target.write(digest)
+    target.write(signer.sign(_signed(receiver_public_key[:X25519_BYTES], digest)))
 
 
 def open_sealed(

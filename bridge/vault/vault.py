@@ -328,10 +328,12 @@ class Vault:
         rows = self._distinct(arrivals)
         texts = rows["identity"].cast(pa.binary()).to_pylist()
         met = self._met(rows)
-        new = np.ones(rows.num_rows, dtype=bool)
-        new[met] = False
-        places = np.flatnonzero(new)
-        kept = self._encrypted(rows.take(places), [texts[place] for place in places])
+        if len(met):
+            new = np.ones(rows.num_rows, dtype=bool)
+            new[met] = False
+            places = np.flatnonzero(new)
+            rows, texts = rows.take(places), [texts[place] for place in places]
+        kept = self._encrypted(rows, texts)
         self.connection.register("kept", kept)
         if kept.num_rows:
             self.connection.execute(
@@ -362,11 +364,13 @@ class Vault:
         return rows.append_column("digest", self._digests(messages.cast(pa.binary()).to_pylist()))
 
     def _digests(self, messages: Sequence[bytes]) -> pa.Array:
-        key = self.digest_key
-        return pa.array(
-            [blake2b(message, digest_size=DIGEST_BYTES, key=key).digest() for message in messages],
-            pa.binary(),
-        )
+        keyed = blake2b(digest_size=DIGEST_BYTES, key=self.digest_key).copy
+        digests = []
+        for message in messages:
+            digest = keyed()
+            digest.update(message)
+            digests.append(digest.digest())
+        return pa.array(digests, pa.binary())
 
     def _met(self, rows: pa.Table) -> npt.NDArray[np.int64]:
         """Return which of `rows` are identities that are held already."""
@@ -383,16 +387,15 @@ class Vault:
         versions = pa.array(np.arange(count, dtype=np.int64) + self._next_version())
         keys, nonces = os.urandom(count * DATA_KEY_BYTES), os.urandom(count * NONCE_BYTES)
         data_keys = np.frombuffer(keys, np.uint8).reshape(count, DATA_KEY_BYTES)
-        encrypted = [
-            AESGCM(key).encrypt(nonce, text, bound)
-            for key, nonce, text, bound in zip(
-                _cut(keys, DATA_KEY_BYTES),
+        encrypted = list(
+            map(
+                AESGCM.encrypt,
+                map(AESGCM, _cut(keys, DATA_KEY_BYTES)),
                 _cut(nonces, NONCE_BYTES),
                 texts,
                 self._bound(rows["record_ref"], versions),
-                strict=True,
             )
-        ]
+        )
         return pa.table(
             {
                 "version": versions,

@@ -27,6 +27,7 @@ from exchange.sealed import (
     open_sealed,
     public_key_hex,
     seal,
+    seal_into,
 )
 from stores.keys import KeyUnavailableError
 
@@ -343,6 +344,15 @@ def test_a_missing_key_stops_sealing_and_opening() -> None:
         seal(LABEL, PARTS, NoKeys(1), ANALYTICS_PUBLIC)
     with pytest.raises(KeyUnavailableError):
         open_sealed(PACKAGE, NoKeys(2), COUNCIL_PUBLIC)
+
+
+def test_a_disk_that_takes_no_more_stops_sealing() -> None:
+    class FullDisk(io.BytesIO):
+        def write(self, _data: object) -> int:
+            raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        seal_into(FullDisk(), LABEL, PARTS, COUNCIL, ANALYTICS_PUBLIC)
 
 
 def test_no_cell_of_a_package_can_be_read_from_its_bytes() -> None:
