@@ -12,12 +12,21 @@ from datetime import date
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from evaluation.linkage_identities import KEY_SEPARATOR, newest_identities
+from evaluation.linkage_two_sides import link_keys_of
+from evaluation.passing_keys import PassingKeys
 from exchange.review import CANNOT_TELL, MATCH, NON_MATCH
 from linkage.model import LinkageModel
+from linkage.model_comparison import linked_by
 from linkage.review_estimate import Estimate, Judged, ReviewEstimate, estimate
 from linkage.review_sample import draw_sample
-from linkage.review_universe import Universe
+from linkage.review_universe import Universe, universe_of
+from stores.analytics import AnalyticsZone
+from stores.home import Home
 
 A_DAY = date(2000, 1, 1)
 
@@ -41,6 +50,24 @@ class ReviewCoverage:
     precision: Coverage
     recall: Coverage
     b_cubed_precision: Coverage
+
+
+def county_universe(home: Home, model: LinkageModel) -> tuple[Universe, npt.NDArray[np.int64]]:
+    """Link the newest identities in the partners' files of `home` and return the universe and whose each record is.
+
+    No night need have run: the files and the truth are enough.
+    """
+    records = pq.read_table(home.truth / "records.parquet")
+    named = pa.table({name: records[name].cast(pa.string()) for name in ("feed", "table", "key")})
+    keys = pc.binary_join_element_wise(*named.columns, KEY_SEPARATOR).combine_chunks()
+    identities = newest_identities(home)
+    identities = identities.filter(pc.is_in(identities["record_ref"], value_set=keys))
+    link_keys = link_keys_of(identities, PassingKeys())
+    people = linked_by(AnalyticsZone(home, PassingKeys()), link_keys, model).people
+    universe = universe_of(link_keys, people, model)
+    owner = records["person_id"].cast(pa.string()).combine_chunks().dictionary_encode().indices
+    person = owner.take(pc.index_in(universe.record_refs, value_set=keys))
+    return universe, person.to_numpy().astype(np.int64)
 
 
 def coverage_of_reviews(

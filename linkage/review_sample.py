@@ -21,7 +21,10 @@ from exchange.review import ReviewError
 from linkage.model import LinkageModel
 from linkage.review_universe import Universe
 
-LINKED_BANDS = (0.0, 2.0, 5.0, 10.0, 20.0, 500.0)
+IDENTICAL_KEYS = 400.0
+"""Above any match weight that a model gives, and below what identical keys count as (`linkage.people`)."""
+
+LINKED_BANDS = (0.0, 2.0, 5.0, 10.0, 20.0, IDENTICAL_KEYS + 50)
 APART_BANDS = (-12.0, -9.0, -6.0, -4.0, -2.0, 0.0)
 """Bits above the model's threshold at which bands of pairs begin; the last of the linked is that of identical keys."""
 
@@ -55,7 +58,9 @@ class Stratum:
         side = "linked" if self.linked else "apart"
         if self.lowest is None and self.highest is None:
             return f"{side}, never compared"
-        if self.highest is None:
+        if self.lowest is not None and self.lowest >= IDENTICAL_KEYS:
+            return f"{side}, identical keys"
+        if self.highest is None or self.highest >= IDENTICAL_KEYS:
             return f"{side}, {self.lowest:+.1f} and more"
         if self.lowest is None:
             return f"{side}, below {self.highest:+.1f}"

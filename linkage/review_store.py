@@ -92,7 +92,7 @@ def send_sample(zone: AnalyticsZone, model: LinkageModel, size: int, seed: int, 
     """
     sample = draw_sample(read_universe(zone, model), model, size, seed, on)
     with _opened(zone) as store:
-        _forget_expired(zone, store, on)
+        _forget_what_is_gone(zone, store, on)
         held = store.execute(
             f"select count(*) from review_samples {OF_SAMPLE}", [sample.sample_id]
         ).fetchone()
@@ -111,7 +111,7 @@ def take_verdicts(zone: AnalyticsZone, on: date) -> VerdictsReport:
     came, refused = open_verdicts(zone.home, zone.keys)
     taken: dict[str, int] = {}
     with _opened(zone) as store:
-        _forget_expired(zone, store, on)
+        _forget_what_is_gone(zone, store, on)
         for package in came:
             if not _asked(store, package):
                 refused.append(RefusedReview(package.sample_id, "it tells of pairs that nobody asked about"))
@@ -217,10 +217,16 @@ def _asked(store: duckdb.DuckDBPyConnection, package: ReviewPackage) -> bool:
     return once and bool(pc.all(pc.is_in(told, value_set=asked["pair"]), min_count=0).as_py())
 
 
-def _forget_expired(zone: AnalyticsZone, store: duckdb.DuckDBPyConnection, on: date) -> None:
+def _forget_what_is_gone(zone: AnalyticsZone, store: duckdb.DuckDBPyConnection, on: date) -> None:
+    """Remove samples past their retention, and pairs of records whose link keys are gone: erased, or past due."""
     rule = read_retention()[RETENTION_RULE]
     held = store.execute("select sample_id, drawn_on from review_samples").fetchall()
     for sample_id in (sample_id for sample_id, drawn_on in held if rule.is_expired(drawn_on, on)):
         for table in NAMES:
             store.execute(f"delete from {table} {OF_SAMPLE}", [sample_id])
         remove_pairs(zone.home, sample_id)
+    for table in ("review_verdicts", "review_pairs"):
+        store.execute(
+            f"delete from {table} where record_ref_l not in (select record_ref from link_keys) "
+            "or record_ref_r not in (select record_ref from link_keys)"
+        )
