@@ -21,8 +21,9 @@ from splink.internals.comparison_creator import ComparisonCreator
 
 from bridge.link_keys.encoding import encode_link_keys
 from bridge.standardise.identities import standardise_identities
+from evaluation.linkage_council import council_matches
 from evaluation.linkage_origins import LARGEST_RECALL_GAP, OriginFigures, figures_by_origin, recall_gap
-from evaluation.pairs import cluster_figures, pairs_within
+from evaluation.pairs import b_cubed, cluster_figures, pairs_within
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.clusters import cluster
@@ -35,8 +36,10 @@ from linkage.comparisons import (
     comparison,
     level,
 )
+from linkage.joining import joined_clusters, links_between
 from linkage.pairs import score_pairs
-from linkage.people import edges_by_row
+from linkage.people import LINK_KEY_COLUMNS, edges_by_row
+from linkage.second_look import second_links
 from linkage.training import SEED, TrainingPlan, county_plan, train_settings
 
 CLEAR_PREFIX = "clear_"
@@ -67,24 +70,33 @@ ALIKE, NEARLY_ALIKE, RATHER_ALIKE = 0.92, 0.88, 0.7
 
 @dataclass(frozen=True)
 class SideFigures:
-    """Pairs of records rightly put together, of all people. `recall_gap`: between the origins with most and least,
-    of those with enough pairs to tell (see `linkage_origins`).
+    """Pairs of records rightly put together, of all people; `b_cubed_f1` averages over records instead. `recall_gap`:
+    between the origins with most and least, of those with enough pairs to tell (see `linkage_origins`).
+    `match_weight_threshold` is null where nothing is weighed.
     """
 
     precision: float
     recall: float
     f1: float
-    match_weight_threshold: float
+    b_cubed_f1: float
+    match_weight_threshold: float | None
     recall_gap: float
     by_origin: Mapping[str, OriginFigures]
 
 
 @dataclass(frozen=True)
 class TwoSides:
-    """Both sides of the same records. `f1_loss` is what pseudonyms cost; `holds`: promise 3 is kept."""
+    """Both sides of the same records. `f1_loss` is what pseudonyms cost; `holds`: promise 3 is kept.
+
+    Beside them what councils do by hand, in the clear (`linkage_council`): `council_strict`, `council_usual` and
+    `council_with_homes`.
+    """
 
     clear: SideFigures
     pseudonymised: SideFigures
+    council_strict: SideFigures
+    council_usual: SideFigures
+    council_with_homes: SideFigures
     records: int
     true_pairs: int
     f1_loss: float
@@ -114,10 +126,11 @@ def judge_both_sides(
         # Of fewer people, two records drawn at random are so much likelier to be one person's.
         settings["probability_two_random_records_match"] *= share
         sides[side] = _judged(link_keys, settings, extra, person, origin)
+    for name, labels in council_matches(both).items():
+        sides[f"council_{name}"] = _figures(labels, person, origin, None)
     loss = sides["clear"].f1 - sides["pseudonymised"].f1
     return TwoSides(
-        clear=sides["clear"],
-        pseudonymised=sides["pseudonymised"],
+        **sides,
         records=identities.num_rows,
         true_pairs=pairs_within(person),
         f1_loss=loss,
@@ -153,18 +166,38 @@ def _judged(
 ) -> SideFigures:
     scored = score_pairs(link_keys, settings, min(TRIED_THRESHOLDS), extra)
     edges = edges_by_row(scored, link_keys["record_ref"])
-    found = [
-        _figures(cluster(edges.taken(edges.weight >= threshold), link_keys).labels, person, origin, threshold)
-        for threshold in TRIED_THRESHOLDS
-    ]
+    found = []
+    for threshold in TRIED_THRESHOLDS:
+        labels = cluster(edges.taken(edges.weight >= threshold), link_keys).labels
+        found.append(_figures(second_look(labels, link_keys), person, origin, threshold))
     return max(found, key=lambda figures: figures.f1)
 
 
-def _figures(labels: np.ndarray, person: np.ndarray, origin: np.ndarray, threshold: float) -> SideFigures:
+def second_look(labels: np.ndarray, link_keys: pa.Table) -> np.ndarray:
+    """Return `labels` with those clusters joined that the second look links, as every night does."""
+    links = second_links(link_keys.select(list(LINK_KEY_COLUMNS)), labels)
+
+    def records_of(clusters: np.ndarray) -> tuple[np.ndarray, pa.Table]:
+        asked = np.isin(labels, clusters)
+        return labels[asked], link_keys.filter(pa.array(asked))
+
+    person_of, _ = joined_clusters(links_between(links, link_keys["record_ref"], labels), records_of)
+    return np.array([person_of.get(label, label) for label in labels.tolist()], dtype=np.int64)
+
+
+def _figures(
+    labels: np.ndarray, person: np.ndarray, origin: np.ndarray, threshold: float | None
+) -> SideFigures:
     of_all = cluster_figures(labels, person)
     by_origin = figures_by_origin(labels, person, origin)
     return SideFigures(
-        of_all.precision, of_all.recall, of_all.f1, threshold, recall_gap(by_origin), by_origin
+        precision=of_all.precision,
+        recall=of_all.recall,
+        f1=of_all.f1,
+        b_cubed_f1=b_cubed(labels, person).f1,
+        match_weight_threshold=threshold,
+        recall_gap=recall_gap(by_origin),
+        by_origin=by_origin,
     )
 
 

@@ -50,7 +50,7 @@ class ClusterLinks:
 def second_look_digest() -> str:
     """Return 16 hexadecimal digits that change whenever the second look does."""
     texts = (QUERIES.read_bytes(), repr(sorted(second_look.EVIDENCE_WEIGHTS.items())).encode())
-    limits = repr((second_look.LARGEST_HOME, second_look.MOST_HOMES)).encode()
+    limits = repr((second_look.LARGEST_HOME, second_look.MOST_HOMES, second_look.NEAR_NAME)).encode()
     return sha256(b"".join((*texts, limits))).hexdigest()[:DIGEST_DIGITS]
 
 
