@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from doorstep.console import AsJson, console, errors, print_json
+from doorstep.evaluate_blocking import evaluate_blocking
 from doorstep.evaluate_page import LINKAGE_PAGE, write_linkage_page
 from doorstep.notes import evaluate_notes
 from stores.home import Home
@@ -20,6 +21,7 @@ LARGEST_F1_LOSS = 0.010
 
 
 app.command("notes")(evaluate_notes)
+app.command("blocking")(evaluate_blocking)
 
 
 @app.command("linkage")
