@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,13 @@ STYLE = Path(__file__).with_name("page_style.css.j2")
 
 FEWEST_PAIRS_OF_A_CELL = 50
 FEED_PAIRS_DRAWN = 15
+SIDES = {
+    "clear": "Splink on clear text",
+    "pseudonymised": "Doorstep on pseudonyms, linked anew",
+    "council_strict": "By hand: surname, date of birth and NINO",
+    "council_usual": "By hand: NINO, or full name and date of birth",
+    "council_with_homes": "By hand: the same, or full name and home",
+}
 BY_SIZE = ("origin",)
 """Groupings whose groups have no order of their own: the lowest recall comes first."""
 
@@ -93,13 +100,15 @@ def share(value: float) -> str:
 
 
 def sides_of(sides: Any) -> list[tuple[str, SideFigures]]:
-    """Return the named sides of a comparison: whatever figures of one side its fields or its items hold."""
+    """Return the sides of a comparison with their names: the fields that hold figures of one side."""
     if sides is None:
         return []
-    named: Mapping[str, Any] = (
-        {field.name: getattr(sides, field.name) for field in fields(sides)} if is_dataclass(sides) else sides
-    )
-    return [(name.replace("_", " "), side) for name, side in named.items() if isinstance(side, SideFigures)]
+    named = {field.name: getattr(sides, field.name) for field in fields(sides)}
+    return [
+        (SIDES.get(name, name.replace("_", " ")), side)
+        for name, side in named.items()
+        if isinstance(side, SideFigures)
+    ]
 
 
 def _ordered(key: str, groups: Mapping[str, GroupMeasure]) -> list[tuple[str, GroupMeasure]]:

@@ -20,6 +20,7 @@ from evaluation.linkage_anatomy import CAUSES, Anatomy, JudgedRecords, anatomy_o
 from evaluation.linkage_groups import GROUPINGS
 from evaluation.linkage_page import page
 from evaluation.linkage_report import Evidence, Example, LinkageReport, WeightBand
+from evaluation.linkage_two_sides import SideFigures, TwoSides
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.model import read_model
@@ -201,6 +202,10 @@ def test_the_command_explains_a_pair_in_token_terms(
     assert CliRunner().invoke(app, ["c1", "z9"]).exit_code == 1
 
 
+def side(f1: float) -> SideFigures:
+    return SideFigures(0.999, f1, f1, f1, None, 0.02, {})
+
+
 @pytest.fixture(scope="module")
 def html(anatomy: Anatomy) -> str:
     records = judged()
@@ -223,6 +228,7 @@ def html(anatomy: Anatomy) -> str:
         second_look=(Evidence("moved with others", 7.0, 30, 1),),
         examples=(Example("False: let in", ("d1", "e1"), told("d1", "e1")),),
         nights=(),
+        sides=TwoSides(side(0.99), side(0.98), side(0.1), side(0.3), side(0.7), 10, 4, 0.01, holds=True),
     )
     return page(report)
 
@@ -261,6 +267,11 @@ def test_the_page_asks_for_nothing_from_outside_and_names_nobody(html: str) -> N
     )
     assert fetched == []
     assert not re.search("Sparrow|Jeremiah|Nettlefold|Quickfall", html)
+
+
+def test_the_page_shows_other_ways_of_linking_when_they_are_asked(html: str) -> None:
+    assert "Splink on clear text" in html
+    assert "By hand: NINO, or full name and date of birth" in html
 
 
 def test_the_page_says_what_could_not_be_measured(html: str) -> None:
