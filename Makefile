@@ -17,7 +17,7 @@ export PYTHONHASHSEED ?= 0
 # Importing Dagster, dbt and Great Expectations without cached bytecode takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-slow ui check bench format lock clean
+.PHONY: run test test-slow test-spark ui check bench format lock clean
 
 run: $(STAMP)
 	@$(BIN)/doorstep keys init
@@ -30,6 +30,11 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
+
+# Spark is half a gigabyte that only this needs, so it is installed here and not with the rest.
+test-spark: $(STAMP)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-build-isolation -r requirements-spark.lock
+	$(BIN)/python -m pytest -m "slow or not slow" tests/integration/test_linkage_on_spark.py
 
 ui: $(STAMP)
 	@$(BIN)/doorstep keys init
@@ -58,9 +63,12 @@ $(STAMP): requirements.lock requirements-installer.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
 lock:
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --require-hashes -r requirements-installer.lock; }
-	$(BIN)/uv pip compile --quiet --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --output-file requirements.lock
+	$(COMPILE) --extra dev --extra postgres pyproject.toml --output-file requirements.lock
+	$(COMPILE) --extra spark --constraint requirements.lock pyproject.toml --output-file requirements-spark.lock
 
 clean:
 	rm -rf var .venv build *.egg-info

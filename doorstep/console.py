@@ -27,6 +27,7 @@ from governance.agreements import AgreementError
 from governance.audit_log import AuditLogError
 from governance.contracts import ContractError
 from governance.retention import RetentionExpiredError
+from linkage.backend import LinkageBackendError
 from linkage.model import LinkageModelError
 from stores.encrypted import StoreBusyError, StoreUnreadableError
 from stores.key_rotation import KeyRotationError
@@ -38,6 +39,7 @@ EXPECTED_ERRORS = (
     ContractError,
     KeyRotationError,
     KeyUnavailableError,
+    LinkageBackendError,
     LinkageModelError,
     NoSuchFileError,
     OfficersError,

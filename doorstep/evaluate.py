@@ -27,7 +27,7 @@ app.command("blocking")(evaluate_blocking)
 @app.command("linkage")
 def linkage(
     dataset: Annotated[
-        str | None, typer.Option(help="febrl3, historical_50k, or county (this home).")
+        str | None, typer.Option(help="febrl1 to febrl4, fake_1000, historical_50k, or county (this home).")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="Your own table of people: CSV or Parquet.")] = None,
     truth: Annotated[str | None, typer.Option(help="Column that says which rows are one person.")] = None,
@@ -92,7 +92,7 @@ def _judge(dataset: str | None, file: Path | None, truth: str | None, mapping: l
         document = evaluate_dataset(cast(Dataset, dataset))
     else:
         raise typer.BadParameter(
-            "give --dataset febrl3, historical_50k or county, or --file with your own table"
+            "give --dataset febrl1 to febrl4, fake_1000, historical_50k or county, or --file with your own table"
         )
     own = document["pseudonymised"]["f1"]
     loss = document["clear_same_blocking"]["f1"] - own

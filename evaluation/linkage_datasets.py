@@ -7,8 +7,10 @@ was kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,10 +20,11 @@ import pyarrow.compute as pc
 import splink.comparison_level_library as cll
 from splink import block_on
 from splink.internals.blocking_rule_creator import BlockingRuleCreator
+from splink.internals.blocking_rule_library import CustomRule
 from splink.internals.comparison_creator import ComparisonCreator
 
 from bridge.link_keys.encoding import encode_link_keys, encode_tokens
-from evaluation.datasets import PeopleTable, febrl3, historical_50k, own_table
+from evaluation.datasets import PeopleTable, fake_1000, febrl, historical_50k, own_table
 from evaluation.linkage_clear import (
     LOWEST_WEIGHT,
     RANDOM_PAIRS,
@@ -31,11 +34,13 @@ from evaluation.linkage_clear import (
     historical_model,
     plain_model,
 )
+from evaluation.linkage_documented import fake_model, febrl_links_model
 from evaluation.linkage_two_sides import clear_columns, clear_plan
-from evaluation.pairs import ThresholdFigures, best_threshold, pairs_within
+from evaluation.pairs import Labels, ThresholdFigures, best_threshold, pairs_within
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.comparisons import (
+    BIRTH_DATE_TOKENS,
     POSTCODE_TOKENS,
     birth_date_comparison,
     comparison,
@@ -49,9 +54,20 @@ from linkage.comparisons import (
 from linkage.pairs import score_pairs
 from linkage.training import TrainingPlan, train_settings
 
-Dataset = Literal["febrl3", "historical_50k"]
+Dataset = Literal["febrl1", "febrl2", "febrl3", "febrl4", "fake_1000", "historical_50k"]
+
+DATASETS: Mapping[Dataset, tuple[Callable[[], PeopleTable], Callable[[], ClearModel]]] = {
+    "febrl1": (partial(febrl, "1"), febrl_model),
+    "febrl2": (partial(febrl, "2"), febrl_model),
+    "febrl3": (partial(febrl, "3"), febrl_model),
+    "febrl4": (partial(febrl, "4"), febrl_links_model),
+    "fake_1000": (fake_1000, fake_model),
+    "historical_50k": (historical_50k, historical_model),
+}
+"""Each table with the model that Splink documents for it; for FEBRL 1 and 2, which have none, that of FEBRL 3."""
 
 BLOCKING_TOKENS = (
+    "full_name",
     "name_starts",
     "surname_birth_date",
     "forename_birth_date",
@@ -62,6 +78,7 @@ BLOCKING_TOKENS = (
     "full_name_outward_code",
     "birth_date_outward_code",
     "name_starts_birth_year",
+    "initials_birth_year_month",
     "nino",
     "nhs_number",
     "phone",
@@ -89,9 +106,8 @@ def evaluate_dataset(dataset: Dataset) -> dict[str, Any]:
     pairs as `pseudonymised`, by what the clear text shows. Each side is taken at its own best threshold. Raises
     `DatasetError` if the data set is not to be had.
     """
-    if dataset == "febrl3":
-        return _evaluate(febrl3(), febrl_model(), standardised=False)
-    return _evaluate(historical_50k(), historical_model(), standardised=False)
+    table, documented = DATASETS[dataset]
+    return _evaluate(table(), documented(), standardised=False)
 
 
 def evaluate_file(path: Path, truth_column: str, mapping: Mapping[str, str]) -> dict[str, Any]:
@@ -119,7 +135,7 @@ def _evaluate(table: PeopleTable, model: ClearModel, *, standardised: bool) -> d
     return {
         "dataset": table.name,
         "records": table.records.num_rows,
-        "true_pairs": pairs_within(_truth(table)),
+        "true_pairs": _true_pairs(table),
     } | {side: _described(figures_of(table, pairs)) for side, pairs in sides.items()}
 
 
@@ -137,19 +153,29 @@ def trained_pairs(link_keys: pa.Table, plan: TrainingPlan, extra: Sequence[str])
 def encoded_table(table: PeopleTable, keys: PassingKeys) -> tuple[pa.Table, list[str]]:
     """Encode `table`; return its link keys with those of its attributes, and the names of the latter."""
     link_keys = encode_link_keys(table.records, keys, FIRST_EPOCH)
-    extra: list[str] = []
-    for attribute in table.attributes:
-        link_keys = link_keys.append_column(
-            f"{attribute}_token", encode_tokens([table.records[attribute]], attribute, keys, FIRST_EPOCH)
+    extra: dict[str, pa.Array] = {
+        f"{attribute}_token": encode_tokens([table.records[attribute]], attribute, keys, FIRST_EPOCH)
+        for attribute in (*table.attributes, *table.parts.values())
+    }
+    extra |= {
+        token: encode_tokens(
+            [table.records[column], table.records[attribute]], token.removesuffix("_token"), keys, FIRST_EPOCH
         )
-        extra.append(f"{attribute}_token")
-    for attribute in table.blocking_attributes:
-        both = [table.records["date_of_birth"], table.records[attribute]]
-        link_keys = link_keys.append_column(
-            f"birth_date_{attribute}_token", encode_tokens(both, f"birth_date_{attribute}", keys, FIRST_EPOCH)
-        )
-        extra.append(f"birth_date_{attribute}_token")
-    return link_keys.append_column("feed", pa.array([table.name] * link_keys.num_rows)), extra
+        for token, (column, attribute) in _crossed(table).items()
+    }
+    for name, column in extra.items():
+        link_keys = link_keys.append_column(name, column)
+    return link_keys.append_column("feed", pa.array([table.name] * link_keys.num_rows)), list(extra)
+
+
+def _crossed(table: PeopleTable) -> dict[str, tuple[str, str]]:
+    """Return the tokens that cross a blocking attribute with a name or the date of birth, as postcodes are."""
+    crossed = product(("forename", "surname", "date_of_birth"), table.blocking_attributes)
+    return {
+        f"{column}_{attribute}_token": (column, attribute)
+        for column, attribute in crossed
+        if table.has(column)
+    }
 
 
 def linkage_plan(table: PeopleTable, link_keys: pa.Table) -> TrainingPlan:
@@ -167,11 +193,22 @@ def linkage_plan(table: PeopleTable, link_keys: pa.Table) -> TrainingPlan:
             comparisons.append(token_comparison(number))
     if _held(link_keys, "partner_reference"):
         comparisons.append(partner_reference_comparison())
-    comparisons += [token_comparison(name, term_frequency_adjustments=True) for name in table.attributes]
+    comparisons += [_attribute_comparison(name, table.parts.get(name)) for name in table.attributes]
     blocking: list[BlockingRuleCreator] = [
         block_on(f"{token}_token") for token in BLOCKING_TOKENS if _held(link_keys, token)
     ]
-    blocking += [block_on(f"birth_date_{attribute}_token") for attribute in table.blocking_attributes]
+    if _held(link_keys, "forename_start_birth_date"):
+        blocking += [
+            CustomRule(f"l.{left}_token = r.{right}_token")
+            for left, right in product(BIRTH_DATE_TOKENS, repeat=2)
+        ]
+    blocking += [block_on(token) for token in _crossed(table)]
+    blocking += [
+        block_on(f"{name}_token")
+        for attribute in table.identifying_attributes
+        for name in (attribute, table.parts.get(attribute))
+        if name
+    ]
     sure = [
         [f"{token}_token" for token in tokens]
         for tokens in SURE_MATCHES
@@ -184,6 +221,19 @@ def linkage_plan(table: PeopleTable, link_keys: pa.Table) -> TrainingPlan:
         sure_match_recall=SURE_MATCH_RECALL,
         random_pairs=RANDOM_PAIRS,
         training_blocks=training,
+    )
+
+
+def _attribute_comparison(attribute: str, part: str | None) -> ComparisonCreator:
+    """Compare an attribute by equality, then by its telling part, if it has one."""
+    if part is None:
+        return token_comparison(attribute, term_frequency_adjustments=True)
+    return comparison(
+        attribute,
+        attribute,
+        cll.NullLevel(f"{attribute}_token"),
+        cll.ExactMatchLevel(f"{attribute}_token"),
+        cll.ExactMatchLevel(f"{part}_token"),
     )
 
 
@@ -203,18 +253,32 @@ def _held(link_keys: pa.Table, token: str) -> bool:
     return link_keys[f"{token}_token"].null_count < link_keys.num_rows
 
 
-def _truth(table: PeopleTable) -> np.ndarray:
-    return table.records["truth"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+def _labels(table: PeopleTable, column: str) -> Labels:
+    return table.records[column].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+
+
+def _true_pairs(table: PeopleTable) -> int:
+    """Return how many pairs of records are of one person; with sources, how many of these are of two sources."""
+    truth = _labels(table, "truth")
+    if table.source is None:
+        return pairs_within(truth)
+    source = _labels(table, table.source)
+    return pairs_within(truth) - pairs_within(truth * (int(source.max(initial=0)) + 1) + source)
 
 
 def figures_of(table: PeopleTable, pairs: pa.Table) -> ThresholdFigures:
     """Return the figures of scored `pairs` against the truth of `table`."""
-    truth = _truth(table)
+    truth = _labels(table, "truth")
     left, right = (
-        truth[pc.index_in(pairs[side], value_set=table.records["record_ref"]).to_numpy()]
+        pc.index_in(pairs[side], value_set=table.records["record_ref"]).to_numpy()
         for side in ("record_ref_l", "record_ref_r")
     )
-    return best_threshold(pairs["match_weight"].to_numpy(), left == right, pairs_within(truth))
+    asked = np.ones(pairs.num_rows, dtype=np.bool_)
+    if table.source is not None:
+        source = _labels(table, table.source)
+        asked = source[left] != source[right]
+    weights, is_match = pairs["match_weight"].to_numpy(), truth[left] == truth[right]
+    return best_threshold(weights[asked], is_match[asked], _true_pairs(table))
 
 
 def _described(measured: ThresholdFigures) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pyarrow as pa
 from splink import DuckDBAPI, Linker
 
 from exchange.link_key_schema import FILTER_BITS, FILTER_COLUMNS, TOKEN_COLUMNS
+from linkage.backend import BACKEND_VARIABLE, LinkageBackendError, linkage_backend
 from linkage.comparisons import BIRTH_DATE_TOKENS, comparison_columns
 from linkage.frequencies import frequencies_query, frequency_columns
 
@@ -71,6 +73,35 @@ RELATIVES = f"(({TWINS}) or ({HOUSEMATES}))"
 independent."""
 
 
+EDGES = """
+    select
+        record_ref_l, record_ref_r, round(match_weight, 6) as match_weight,
+        cast(match_key as utinyint) as match_key
+    from {{predicted}}
+    join {{compared}} as l on l.record_ref = record_ref_l
+    join {{compared}} as r on r.record_ref = record_ref_r
+    where match_weight >= {threshold} and not {refused}
+    order by match_weight desc, record_ref_l, record_ref_r
+"""
+EDGES_SCHEMA = pa.schema(
+    [
+        ("record_ref_l", pa.string()),
+        ("record_ref_r", pa.string()),
+        ("match_weight", pa.float64()),
+        ("match_key", pa.uint8()),
+    ]
+)
+WEIGHTS = f"""
+    select
+        cast(greatest(least(floor(match_weight), {REPORTED_WEIGHTS[1]}), {REPORTED_WEIGHTS[0]}) as integer) as weight,
+        count(*) as pairs
+    from {{predicted}} group by all order by all
+"""
+CANDIDATES = """
+    select cast(match_key as integer) as rule, count(*) as pairs from {predicted} group by all order by all
+"""
+
+
 @dataclass(frozen=True)
 class ScoredPairs:
     """What Splink found. `edges`: record_ref_l, record_ref_r, match_weight, match_key (the place of the first blocking
@@ -101,8 +132,8 @@ def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute(f"set threads = {THREADS}")
 
 
-def quiet_linker(table: str, settings: Any, connection: duckdb.DuckDBPyConnection) -> Linker:
-    """Return a Splink linker over `table` that keeps its progress notes to itself."""
+def quiet_linker(table: str | list[str], settings: Any, connection: duckdb.DuckDBPyConnection) -> Linker:
+    """Return a Splink linker over `table` (or several) that keeps its progress notes to itself."""
     logging.getLogger("splink").setLevel(logging.ERROR)
     return Linker(table, settings, DuckDBAPI(connection=connection), set_up_basic_logging=False)
 
@@ -160,55 +191,70 @@ def score_pairs(
     where `link_keys` are not all records there are (see `linkage.frequencies`). Not `guarded`, edges hold pairs that
     are never linked (`RELATIVES`) as well: for a review of them, never for linking.
     """
-    refused = RELATIVES if guarded else "false"
     rules = [rule["blocking_rule"] for rule in settings["blocking_rules_to_generate_predictions"]]
+    queries = {
+        "edges": EDGES.format(threshold=threshold, refused=RELATIVES if guarded else "false"),
+        "weights": WEIGHTS,
+        "candidates": CANDIDATES,
+    }
     connection = linking_connection()
     try:
         load_compared_records(connection, link_keys, extra_columns, collapse=collapse)
         if changed is not None:
             settings = _only_changed(connection, settings, changed)
-        linker = quiet_linker(COMPARED, dict(settings), connection)
-        for column in frequency_columns(settings):
-            counted = (
-                connection.execute(frequencies_query(COMPARED, column)).to_arrow_table()
-                if frequencies is None
-                else frequencies[column]
-            )
-            linker.table_management.register_term_frequency_lookup(counted, column)
-        predicted = linker.inference.predict().physical_name
-        lowest, highest = REPORTED_WEIGHTS
-        weights = connection.execute(
-            f"""
-            select
-                greatest(least(floor(match_weight), {highest}), {lowest})::integer as weight,
-                count(*) as pairs,
-            from {predicted} group by all order by all
-            """
-        ).fetchall()
-        candidates = connection.execute(
-            f"select match_key::integer as rule, count(*) as pairs from {predicted} group by all order by all"
-        ).fetchall()
+        counted = {
+            column: connection.execute(frequencies_query(COMPARED, column)).to_arrow_table()
+            if frequencies is None
+            else frequencies[column]
+            for column in frequency_columns(settings)
+        }
+        predict = _predict_on_spark if linkage_backend() == "spark" else _predict_on_duckdb
+        found = predict(connection, settings, counted, queries)
         return ScoredPairs(
-            edges=connection.execute(
-                f"""
-                select
-                    record_ref_l, record_ref_r, round(match_weight, 6) as match_weight,
-                    match_key::utinyint as match_key,
-                from {predicted}
-                join {COMPARED} as l on l.record_ref = record_ref_l
-                join {COMPARED} as r on r.record_ref = record_ref_r
-                where match_weight >= {threshold} and not {refused}
-                order by match_weight desc, record_ref_l, record_ref_r
-                """
-            ).to_arrow_table(),
+            edges=found["edges"].cast(EDGES_SCHEMA),
             alike=connection.execute(
                 "select record_ref, compared_as from alike order by record_ref"
             ).to_arrow_table(),
-            candidates={rules[key]: count for key, count in candidates},
-            weights=dict(weights),
+            candidates={rules[row["rule"]]: row["pairs"] for row in found["candidates"].to_pylist()},
+            weights={row["weight"]: row["pairs"] for row in found["weights"].to_pylist()},
         )
     finally:
         connection.close()
+
+
+def _predict_on_duckdb(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Mapping[str, Any],
+    frequencies: Mapping[str, pa.Table],
+    queries: Mapping[str, str],
+) -> dict[str, pa.Table]:
+    linker = quiet_linker(COMPARED, dict(settings), connection)
+    for column, counted in frequencies.items():
+        linker.table_management.register_term_frequency_lookup(counted, column)
+    predicted = linker.inference.predict().physical_name
+    return {
+        name: connection.execute(query.format(predicted=predicted, compared=COMPARED)).to_arrow_table()
+        for name, query in queries.items()
+    }
+
+
+def _predict_on_spark(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Mapping[str, Any],
+    frequencies: Mapping[str, pa.Table],
+    queries: Mapping[str, str],
+) -> dict[str, pa.Table]:
+    if importlib.util.find_spec("pyspark") is None:
+        raise LinkageBackendError(
+            f"{BACKEND_VARIABLE}=spark needs Spark: pip install 'doorstep[spark]', or set it to duckdb."
+        )
+    from linkage.spark import score_on_spark
+
+    words = ", ".join(f"link_keys.{word}" for word in FILTER_COLUMNS)
+    records = connection.execute(
+        f"select {COMPARED}.* exclude (name_filter), {words} from {COMPARED} join link_keys using (record_ref)"
+    ).to_arrow_table()
+    return score_on_spark(records, settings, frequencies, queries)
 
 
 def _only_changed(

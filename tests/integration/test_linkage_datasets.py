@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.datasets import BENCHMARK_DATA_VARIABLE, DatasetError, historical_50k
+from evaluation.datasets import BENCHMARK_DATA_VARIABLE, DatasetError, febrl, historical_50k
 from evaluation.linkage_datasets import evaluate_dataset, evaluate_file
 
 LARGEST_LOSS = 0.010
@@ -77,6 +77,23 @@ def test_without_the_benchmark_data_the_variable_is_named(monkeypatch: pytest.Mo
     monkeypatch.delenv(BENCHMARK_DATA_VARIABLE, raising=False)
     with pytest.raises(DatasetError, match=BENCHMARK_DATA_VARIABLE):
         historical_50k()
+
+
+def test_two_files_of_the_same_people_have_their_pairs_across_the_files() -> None:
+    two_files, one_file = febrl("4"), febrl("1")
+    assert (two_files.source, one_file.source) == ("source", None)
+    truth, source = (two_files.records[name].to_pylist() for name in ("truth", "source"))
+    assert len(set(zip(truth, source, strict=True))) == len(truth) == 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get(BENCHMARK_DATA_VARIABLE), reason=f"{BENCHMARK_DATA_VARIABLE} is not set"
+)
+def test_without_homes_pseudonyms_come_within_a_point_of_the_documented_model_too() -> None:
+    document = evaluate_dataset("fake_1000")
+    assert document["clear"]["f1"] > 0.85
+    assert document["clear"]["f1"] - document["pseudonymised"]["f1"] <= LARGEST_LOSS
 
 
 @pytest.mark.slow
