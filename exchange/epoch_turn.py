@@ -76,6 +76,10 @@ select count(*), sum(hash(record_ref, feed, table_name, delivery_id, delivery_da
 from {database}.link_keys
 """
 
+OF_OLD_LINK_KEYS = frozenset({"link_keys", "held_link_keys", "linkage_epoch", "linked_records"})
+"""Tables that a turn does not carry over: what they hold is or was made from the old epoch's link keys. Without
+`linked_records`, the next night that has something to link links from nothing."""
+
 LINK_KEYS_NOT_COMPARED = frozenset(
     {"epoch", "key_id", "table_name", "delivery_id", "delivery_date", "received_date", "kind"}
 )
@@ -174,7 +178,7 @@ def _fill(
     connection.execute(f"copy from database {STORE} to fresh (schema)")
     held = _has_table(connection, STORE, "held_link_keys")
     for schema, table in connection.execute(TABLES, [STORE]).fetchall():
-        if table not in {"link_keys", "held_link_keys", "linkage_epoch"}:
+        if table not in OF_OLD_LINK_KEYS:
             connection.execute(f'insert into fresh."{schema}"."{table}" from {STORE}."{schema}"."{table}"')
     connection.execute("use fresh")
     for listed in manifest:

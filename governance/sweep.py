@@ -16,9 +16,10 @@ from typing import Protocol
 
 import duckdb
 
+from governance.person_traces import forget_copies, forget_nobody
 from governance.retention import RetentionRule, add_months
 from stores.analytics import LINKAGE_STORE, WAREHOUSE_STORE, AnalyticsZone
-from stores.encrypted import STORE, attached, rewrite, storage_key
+from stores.encrypted import STORE, attach, attached, rewrite, storage_key
 from stores.files import flush_folder, written_atomically
 from stores.publishing import audiences, publish, versions
 
@@ -104,13 +105,14 @@ def sweep(
             months = _expired_months(warehouse, due)
         key = storage_key(zone.keys, WAREHOUSE_STORE)
         removals += _remove(zone.home.warehouse_db, key, due, with_orphans=False)
-        rewritten += _rewrite_marked(zone.home.warehouse_db, key, WAREHOUSE_STORE)
     if zone.home.linkage_db.is_file():
         with zone.linkage(read_only=True) as linkage:
             due = _deliveries_due(linkage, night, rules[LINK_KEYS_RULE], rules[LINK_KEYS_RULE])
         key = storage_key(zone.keys, LINKAGE_STORE)
         removals += _remove(zone.home.linkage_db, key, due, with_orphans=True)
-        rewritten += _rewrite_marked(zone.home.linkage_db, key, LINKAGE_STORE)
+        removals += _forget_copies(zone, rules[LINK_KEYS_RULE], due[0].oldest if due else night)
+    for path, store in ((zone.home.warehouse_db, WAREHOUSE_STORE), (zone.home.linkage_db, LINKAGE_STORE)):
+        rewritten += _rewrite_marked(path, storage_key(zone.keys, store), store)
     removals += _sweep_outbox(exchange, night, rules[RECORDS_RULE])
     removals += _sweep_published(zone, night, rules[PUBLISHED_RULE])
     receipt = _write_receipt(zone, night, rules, removals, rewritten) if removals or rewritten else None
@@ -201,7 +203,31 @@ def _remove_orphans(connection: duckdb.DuckDBPyConnection, cause: _Due) -> list[
         count = _deleted(connection, f"delete from {_quoted(f'{schema}.{table}')} where {gone}")
         if count:
             removals.append(Removal(f"{schema}.{table}", cause.rule, count, cause.oldest))
+    for place, count in forget_nobody(connection).items():
+        removals.append(Removal(place, cause.rule, count, cause.oldest))
     return removals
+
+
+def _forget_copies(zone: AnalyticsZone, rule: RetentionRule, oldest: date) -> list[Removal]:
+    """Delete from the warehouse whoever the linkage store has just forgotten, and mark it for rewriting."""
+    if not (_marker(zone.home.linkage_db).exists() and zone.home.warehouse_db.is_file()):
+        return []
+    with zone.warehouse() as connection:
+        key = storage_key(zone.keys, LINKAGE_STORE)
+        attach(connection, zone.home.linkage_db, key, "linkage", read_only=True)
+        connection.execute("begin")
+        gone = forget_copies(connection, "linkage.people") if _has_people(connection) else {}
+        if gone:
+            _marker(zone.home.warehouse_db).touch()
+        connection.execute("commit")
+    return [Removal(place, rule.name, count, oldest) for place, count in gone.items()]
+
+
+def _has_people(connection: duckdb.DuckDBPyConnection) -> bool:
+    found = connection.execute(
+        "select count(*) from duckdb_tables() where database_name = 'linkage' and table_name = 'people'"
+    ).fetchone()
+    return found == (1,)
 
 
 def _rewrite_marked(path: Path, key: str, store: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
+from governance.person_traces import forget_history
 from linkage.changes import LINKED_RECORDS
 from linkage.stable_ids import Change
 from stores.analytics import LINKAGE_STORE, AnalyticsZone
@@ -55,27 +56,6 @@ union
 select person_id from new_people
 """
 
-# An event stays while both its people are somebody: themselves, or whoever they were merged into since.
-LIVING = """
-create or replace temp table living as
-with recursive living as (
-    select distinct person_id from people
-    union
-    select history.from_person_id
-    from person_history as history
-    inner join living on history.to_person_id = living.person_id
-    where history.change = 'merged'
-)
-
-from living
-"""
-
-FORGET_HISTORY = """
-delete from person_history
-where from_person_id not in (from living) or to_person_id not in (from living)
-"""
-
-
 FORGET_EVERYTHING = tuple(
     f"delete from {table}"
     for table in ("people", "linked_records", "person_quality", "edges", "second_links")
@@ -108,8 +88,6 @@ ADD = (
     "insert into second_links by name from new_links",
     "insert into person_quality from new_quality",
     "insert into person_history by name from new_history",
-    LIVING,
-    FORGET_HISTORY,
     "delete from people_state",
 )
 
@@ -198,6 +176,7 @@ def write_people(zone: AnalyticsZone, digest: str, basis: str, night: date | Non
         )
         for statement in (FORGET_EVERYTHING if found.everything else FORGET_TOUCHED) + ADD:
             connection.execute(statement)
+        forget_history(connection)
         connection.execute("insert into people_state by name select ? as digest, ? as basis", [digest, basis])
         connection.execute("commit")
 
