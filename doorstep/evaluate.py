@@ -10,6 +10,7 @@ from rich.table import Table
 
 from doorstep.console import AsJson, console, errors, print_json
 from doorstep.evaluate_blocking import evaluate_blocking
+from doorstep.evaluate_households import evaluate_households
 from doorstep.evaluate_page import LINKAGE_PAGE, write_linkage_page
 from doorstep.notes import evaluate_notes
 from stores.home import Home
@@ -22,6 +23,7 @@ LARGEST_F1_LOSS = 0.010
 
 app.command("notes")(evaluate_notes)
 app.command("blocking")(evaluate_blocking)
+app.command("households")(evaluate_households)
 
 
 @app.command("linkage")

@@ -1,24 +1,23 @@
 {% macro known_versions(versions, deliveries, feed) -%}
     {#-
-        Every version of every record, with `superseded_on`: the day on which a better version reached us, or a full
-        delivery that no longer holds the record; null while this version is the one we go by.
+        Every version of every record, with two days. `replaced_on`: a better version reached us; null while this is the
+        last that we know. `superseded_on`: that, or a full delivery that no longer holds the record; null while
+        this version is the one we go by.
 
         The newest delivery wins by its own date, not by the order of arrival; of two deliveries of one date, the later
         received wins, then the larger identifier. A version that arrives after a better one is never gone by.
     -#}
     select
         versions.*,
-        least(
-            min(versions.received_date) over (
-                partition by versions.record_ref
-                order by
-                    versions.delivery_date desc,
-                    versions.received_date desc,
-                    versions.delivery_id desc
-                rows between unbounded preceding and 1 preceding
-            ),
-            fulls.closed_on
-        ) as superseded_on,
+        min(versions.received_date) over (
+            partition by versions.record_ref
+            order by
+                versions.delivery_date desc,
+                versions.received_date desc,
+                versions.delivery_id desc
+            rows between unbounded preceding and 1 preceding
+        ) as replaced_on,
+        least(replaced_on, fulls.closed_on) as superseded_on,
     from {{ versions }} as versions
     left join (
         select
@@ -42,6 +41,25 @@
     (
         {{ versions }}.received_date < {{ month }}
         and ({{ versions }}.superseded_on is null or {{ versions }}.superseded_on >= {{ month }})
+    )
+{%- endmacro %}
+
+{% macro last_known_as_of(versions, month) -%}
+    {#- True for the last version of a record that had come before the first of `month`, dropped or not. -#}
+    (
+        {{ versions }}.received_date < {{ month }}
+        and ({{ versions }}.replaced_on is null or {{ versions }}.replaced_on >= {{ month }})
+    )
+{%- endmacro %}
+
+{% macro ended_as_of(versions, month) -%}
+    {#-
+        The end that the last known version gives. A record that a full delivery dropped without an end was over when
+        that delivery reached us.
+    -#}
+    coalesce(
+        {{ versions }}.end_date,
+        if({{ versions }}.superseded_on < {{ month }}, {{ versions }}.superseded_on - 1, null)
     )
 {%- endmacro %}
 

@@ -1,4 +1,11 @@
-{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='as_of_month') }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='as_of_month',
+        on_schema_change='append_new_columns',
+    )
+}}
 
 with
 
@@ -6,57 +13,48 @@ residences as (
     select * from {{ ref('int_residences') }}
 ),
 
+stays as (
+    select * from {{ ref('int_stays') }}
+),
+
 years_of_birth as (
     select
         as_of_month,
         person_id,
-        -- Partners disagree at times: the year that most records give, the earliest of equals.
-        min(year_of_birth) filter (where year_of_birth is not null) as earliest_year,
-        mode(year_of_birth order by year_of_birth) as usual_year,
-        bool_or(is_child) as is_child,
-        -- Electors are struck off long after they left: the register does not say when.
-        max(end_date) filter (
-            where not is_sighting and feed != 'electoral_register'
-        ) as last_left,
-        max(start_date) filter (where not is_sighting) as last_arrived,
+        year_of_birth,
+        count(*) as records,
+        bool_or(is_child) as is_known_child,
+        -- Until they are 18, the register has electors as attainers.
+        bool_or(feed = 'electoral_register' and is_child and coalesce(end_date >= as_of_month, true))
+            as is_attainer,
+        bool_or(feed = 'electoral_register' and not is_child and coalesce(end_date >= as_of_month, true))
+            as is_elector,
     from residences
+    group by as_of_month, person_id, year_of_birth
+),
+
+ages as (
+    select
+        as_of_month,
+        person_id,
+        -- Partners disagree at times: the year that most records give, the earliest of equals.
+        arg_max(year_of_birth, 10000 * records - year_of_birth) as year_of_birth,
+        bool_or(is_known_child) as is_known_child,
+        bool_or(is_attainer) as is_attainer,
+        bool_or(is_elector) as is_elector,
+    from years_of_birth
     group by as_of_month, person_id
 ),
 
--- Where a person lives: the latest residence that has not ended; only without one, the latest sighting of the
--- past two years that came after the person last left a home. An elector who left before then was forgotten.
-open_residences as (
-    select
-        residences.*,
-        coalesce(years_of_birth.usual_year, years_of_birth.earliest_year) as birth_year,
-        coalesce(years_of_birth.is_child, false) as is_known_child,
-    from residences
-    inner join years_of_birth
-        on
-            residences.as_of_month = years_of_birth.as_of_month
-            and residences.person_id = years_of_birth.person_id
-    where
-        residences.property_ref is not null
-        and (residences.end_date is null or residences.end_date >= residences.as_of_month)
-        and (
-            residences.feed != 'electoral_register'
-            or residences.start_date > coalesce(years_of_birth.last_left, date '1900-01-01')
-        )
-        and (
-            not residences.is_sighting
-            or (
-                {{ within_years('residences.start_date', 'residences.as_of_month', 2) }}
-                and residences.start_date > coalesce(years_of_birth.last_left, date '1900-01-01')
-            )
-        )
-),
-
+-- Where a person lives: where the latest record or entry places them; only without one, where they were seen
+-- last.
 homes as (
     select *
-    from open_residences
+    from stays
+    where placed_by is not null
     qualify row_number() over (
         partition by as_of_month, person_id
-        order by is_sighting asc, start_date desc, is_lead desc, feed asc, record_ref asc
+        order by placed_by = 'sighting' asc, placed_on desc, is_lead desc, property_ref asc
     ) = 1
 ),
 
@@ -65,22 +63,28 @@ residents as (
         homes.as_of_month,
         homes.property_ref,
         homes.person_id,
-        -- The same home may be known to several partners: the earliest start is when the person came.
-        min(open_residences.start_date) as resident_since,
-        bool_or(open_residences.is_lead) as is_lead,
-        bool_and(open_residences.is_sighting) as is_sighting,
-        any_value(homes.birth_year) as year_of_birth,
-        -- Children grow up in the records of their parents: the year of birth goes before the word.
-        coalesce(
-            year(homes.as_of_month) - any_value(homes.birth_year) < 18, any_value(homes.is_known_child)
-        ) as is_child,
+        homes.started_on as resident_since,
+        homes.is_lead,
+        homes.placed_by = 'sighting' as is_sighting,
+        homes.placed_by,
+        homes.confidence,
+        homes.is_temporary,
+        ages.year_of_birth,
+        year(homes.as_of_month) - ages.year_of_birth as age_this_year,
+        -- Children grow up in the records of their parents: the year of birth goes before the word. The day
+        -- in the year is known of electors alone; of the others, half have had it by July.
+        case
+            when age_this_year != 18 then age_this_year < 18
+            when age_this_year is null then coalesce(ages.is_known_child, false)
+            when ages.is_attainer then true
+            when ages.is_elector then false
+            else month(homes.as_of_month) < 7
+        end as is_child,
     from homes
-    inner join open_residences
+    inner join ages
         on
-            homes.as_of_month = open_residences.as_of_month
-            and homes.person_id = open_residences.person_id
-            and homes.property_ref = open_residences.property_ref
-    group by homes.as_of_month, homes.property_ref, homes.person_id
+            homes.as_of_month = ages.as_of_month
+            and homes.person_id = ages.person_id
 ),
 
 -- The longest-resident adult anchors the household: others come and go and it stays the same household.
@@ -114,4 +118,7 @@ select
     is_sighting,
     anchor_rank = 1 as is_anchor,
     head_rank = 1 as is_head,
+    placed_by,
+    confidence,
+    is_temporary,
 from ranked

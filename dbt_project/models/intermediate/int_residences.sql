@@ -9,11 +9,17 @@ people as (
 ),
 
 accounts as (
-    select * from {{ ref('stg_council_tax__accounts') }}
+    select
+        *,
+        min(received_date) over (partition by record_ref, property_ref) as known_on,
+    from {{ ref('stg_council_tax__accounts') }}
 ),
 
 tenants as (
-    select * from {{ ref('stg_housing_tenancies__tenants') }}
+    select
+        *,
+        min(received_date) over (partition by record_ref, property_ref) as known_on,
+    from {{ ref('stg_housing_tenancies__tenants') }}
 ),
 
 cases as (
@@ -25,15 +31,26 @@ care_events as (
 ),
 
 claim_members as (
-    select * from {{ ref('stg_housing_benefit__members') }}
+    select
+        *,
+        min(received_date) over (partition by record_ref, property_ref) as known_on,
+    from {{ ref('stg_housing_benefit__members') }}
 ),
 
 benefit_claims as (
     select * from {{ ref('stg_housing_benefit__claims') }}
 ),
 
+-- The register gives a date of birth of attainers alone, until they are 18: who had one once has it still.
 electors as (
-    select * from {{ ref('stg_electoral_register__electors') }}
+    select
+        * exclude (year_of_birth),
+        year_of_birth is not null as is_attainer,
+        max(year_of_birth) over (
+            partition by record_ref order by received_date, delivery_date, delivery_id
+        ) as year_of_birth,
+        min(received_date) over (partition by record_ref, property_ref) as known_on,
+    from {{ ref('stg_electoral_register__electors') }}
 ),
 
 applications as (
@@ -80,13 +97,15 @@ from_accounts as (
         accounts.record_ref,
         accounts.property_ref,
         accounts.start_date,
-        accounts.end_date,
+        {{ ended_as_of('accounts', 'months.as_of_month') }} as end_date,
         accounts.year_of_birth,
         accounts.liability_position = 1 as is_lead,
         false as is_child,
         false as is_sighting,
+        accounts.known_on,
+        accounts.account_ref,
     from months
-    inner join accounts on {{ current_as_of('accounts', 'months.as_of_month') }}
+    inner join accounts on {{ last_known_as_of('accounts', 'months.as_of_month') }}
 ),
 
 from_tenants as (
@@ -96,47 +115,64 @@ from_tenants as (
         tenants.record_ref,
         tenants.property_ref,
         tenants.start_date,
-        tenants.end_date,
+        {{ ended_as_of('tenants', 'months.as_of_month') }} as end_date,
         tenants.year_of_birth,
         tenants.is_main_tenant as is_lead,
         coalesce(tenants.relationship_code = 'CHILD', false) as is_child,
         false as is_sighting,
+        tenants.known_on,
+        coalesce(tenants.tenancy_type like 'TACC%', false) as is_temporary,
     from months
-    inner join tenants on {{ current_as_of('tenants', 'months.as_of_month') }}
+    inner join tenants on {{ last_known_as_of('tenants', 'months.as_of_month') }}
 ),
 
--- People in a claimant's home are known there for as long as the claim goes on.
-cancelled_claims as (
+-- A claim that ends because its people left or died ends their stay; one that ends for another reason (more
+-- income, universal credit) only stops telling where they are.
+ended_claims as (
     select
         months.as_of_month,
         benefit_claims.claim_ref,
         benefit_claims.home_number,
         max(benefit_claims.cancelled_date) as cancelled_date,
+        bool_or(benefit_claims.end_reason in ('MVD', 'DEC')) as is_stay_over,
     from months
-    inner join benefit_claims on {{ current_as_of('benefit_claims', 'months.as_of_month') }}
+    inner join benefit_claims on {{ last_known_as_of('benefit_claims', 'months.as_of_month') }}
     where benefit_claims.cancelled_date is not null
     group by months.as_of_month, benefit_claims.claim_ref, benefit_claims.home_number
 ),
 
-from_claims as (
+known_claim_members as (
     select
         months.as_of_month,
-        'housing_benefit' as feed,
-        claim_members.record_ref,
-        claim_members.property_ref,
-        claim_members.start_date,
-        least(claim_members.end_date, cancelled_claims.cancelled_date) as end_date,
-        claim_members.year_of_birth,
-        claim_members.relationship_code = 'CLAIMANT' as is_lead,
-        claim_members.relationship_code = 'CHILD' as is_child,
-        false as is_sighting,
+        claim_members.*,
+        {{ ended_as_of('claim_members', 'months.as_of_month') }} as told_until,
     from months
-    inner join claim_members on {{ current_as_of('claim_members', 'months.as_of_month') }}
-    left join cancelled_claims
+    inner join claim_members on {{ last_known_as_of('claim_members', 'months.as_of_month') }}
+),
+
+from_claims as (
+    select
+        members.as_of_month,
+        'housing_benefit' as feed,
+        members.record_ref,
+        members.property_ref,
+        members.start_date,
+        case
+            when ended_claims.is_stay_over is null then members.told_until
+            when ended_claims.is_stay_over then least(members.told_until, ended_claims.cancelled_date)
+            when members.told_until < ended_claims.cancelled_date then members.told_until
+        end as end_date,
+        members.year_of_birth,
+        members.relationship_code = 'CLAIMANT' as is_lead,
+        members.relationship_code = 'CHILD' as is_child,
+        false as is_sighting,
+        members.known_on,
+    from known_claim_members as members
+    left join ended_claims
         on
-            months.as_of_month = cancelled_claims.as_of_month
-            and claim_members.claim_ref = cancelled_claims.claim_ref
-            and claim_members.home_number = cancelled_claims.home_number
+            members.as_of_month = ended_claims.as_of_month
+            and members.claim_ref = ended_claims.claim_ref
+            and members.home_number = ended_claims.home_number
 ),
 
 from_electors as (
@@ -146,13 +182,14 @@ from_electors as (
         electors.record_ref,
         electors.property_ref,
         electors.start_date,
-        electors.end_date,
+        {{ ended_as_of('electors', 'months.as_of_month') }} as end_date,
         electors.year_of_birth,
         false as is_lead,
-        false as is_child,
+        electors.is_attainer as is_child,
         false as is_sighting,
+        electors.known_on,
     from months
-    inner join electors on {{ current_as_of('electors', 'months.as_of_month') }}
+    inner join electors on {{ last_known_as_of('electors', 'months.as_of_month') }}
 ),
 
 -- Records that only saw somebody at an address: they place a person whom no record of residence places.
@@ -310,29 +347,29 @@ from_hub as (
 
 placings as (
     select * from from_accounts
-    union all
+    union all by name
     select * from from_tenants
-    union all
+    union all by name
     select * from from_claims
-    union all
+    union all by name
     select * from from_electors
-    union all
+    union all by name
     select * from from_cases
-    union all
+    union all by name
     select * from from_care
-    union all
+    union all by name
     select * from from_register
-    union all
+    union all by name
     select * from from_pupils
-    union all
+    union all by name
     select * from from_children_in_need
-    union all
+    union all by name
     select * from from_early_help
-    union all
+    union all by name
     select * from from_contacts
-    union all
+    union all by name
     select * from from_victims
-    union all
+    union all by name
     select * from from_hub
 )
 
@@ -348,6 +385,9 @@ select
     placings.is_lead,
     placings.is_child,
     placings.is_sighting,
+    placings.known_on,
+    placings.account_ref,
+    coalesce(placings.is_temporary, false) as is_temporary,
 from placings
 inner join people on placings.record_ref = people.record_ref
 where

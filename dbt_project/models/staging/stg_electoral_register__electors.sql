@@ -21,5 +21,6 @@ select
     delivery_id,
     delivery_date,
     received_date,
+    replaced_on,
     superseded_on,
 from known
