@@ -1,0 +1,148 @@
+"""Linkage of a county from nothing: on pseudonyms, and of clear text with the same blocking, in one run.
+
+Both sides compare the same pairs of the same distinct identities in DuckDB. The clear side compares names by their
+letters and dates and numbers by their slips (`evaluation.linkage_two_sides`), then clusters as Splink does; ours
+compares link keys with the reviewed model, then clusters with its guards and takes the second look. Making the county,
+encoding and the training of the clear model are not counted. Each side has a process of its own, for its peak memory.
+
+`DOORSTEP_BENCHMARK_LARGE=1` takes 104,000 households, about a million records, in place of 12,000.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from evaluation.linkage_identities import newest_identities
+from evaluation.linkage_two_sides import RANDOM_PAIRS, clear_columns, clear_plan, link_keys_of
+from evaluation.passing_keys import PassingKeys
+from linkage.clusters import cluster
+from linkage.model import read_model
+from linkage.pairs import linking_connection, score_pairs
+from linkage.people import edges_by_row
+from linkage.second_look import second_links
+from linkage.training import SEED, county_plan, train_settings
+from stores.home import Home
+
+SMALL, LARGE = 12_000, 104_000
+MONTHS = 36
+RECORDS_TO_TRAIN_ON = 50_000
+MEMORY_LIMIT_GIB = 4.5
+SIDES = ("pseudonyms", "clear")
+
+
+def measure() -> dict[str, Any]:
+    """Make a county, encode its identities, train the clear side, and link by both sides, twice in turns."""
+    households = LARGE if os.environ.get("DOORSTEP_BENCHMARK_LARGE") else SMALL
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder) / "home")
+        doorstep = str(Path(sys.executable).with_name("doorstep"))
+        made = [doorstep, "county", "make", "--households", str(households), "--months", str(MONTHS)]
+        subprocess.run([*made, "--out", str(home.root)], check=True, capture_output=True)
+        identities = newest_identities(home)
+        return measure_identities(identities, Path(folder)) | {"households": households, "months": MONTHS}
+
+
+def measure_identities(identities: pa.Table, folder: Path) -> dict[str, Any]:
+    """Link `identities` (as `newest_identities`) by both sides; files on the way go to `folder`."""
+    _prepare(identities, folder)
+    runs = [{"side": side, **_in_own_process(side, folder)} for side in SIDES * 2]
+    best = {
+        side: min((run for run in runs if run["side"] == side), key=lambda run: run["processor_seconds"])
+        for side in SIDES
+    }
+    return {
+        "records": identities.num_rows,
+        "runs": runs,
+        "ratio_of_processor_time": round(
+            best["pseudonyms"]["processor_seconds"] / best["clear"]["processor_seconds"], 2
+        ),
+        "ratio_of_processor_time_limit": 1.0,
+        "peak_memory_gib": max(run["peak_memory_gib"] for run in runs if run["side"] == "pseudonyms"),
+        "peak_memory_limit_gib": MEMORY_LIMIT_GIB,
+        "load_average_at_the_end": round(os.getloadavg()[0], 1),
+    }
+
+
+def _prepare(identities: pa.Table, folder: Path) -> None:
+    link_keys = link_keys_of(identities, PassingKeys())
+    clear = clear_columns(identities)
+    pq.write_table(link_keys, folder / "pseudonyms.parquet")
+    for name in clear.column_names:
+        link_keys = link_keys.append_column(name, clear[name])
+    pq.write_table(link_keys, folder / "clear.parquet")
+    plan = clear_plan(replace(county_plan(), random_pairs=RANDOM_PAIRS))
+    settings = train_settings(link_keys.filter(pa.array(_of_some_homes(link_keys))), plan, clear.column_names)
+    (folder / "clear.json").write_text(json.dumps({"settings": settings, "columns": clear.column_names}))
+
+
+def _of_some_homes(link_keys: pa.Table) -> np.ndarray:
+    """Return which records to train on: all of some homes, so that matches are among them."""
+    homes = link_keys["uprn_token"].combine_chunks().cast(pa.binary()).dictionary_encode().indices
+    home = homes.fill_null(-1).to_numpy().astype(np.int64)
+    share = min(1.0, RECORDS_TO_TRAIN_ON / max(len(home), 1))
+    chosen = np.random.default_rng(SEED).random(int(home.max(initial=0)) + 1) < share
+    return (home >= 0) & chosen[home]
+
+
+def _in_own_process(side: str, folder: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.linkage", side, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def link_side(side: str, folder: Path) -> dict[str, Any]:
+    """Link the records that `folder` holds for `side` and say what it cost."""
+    link_keys = pq.read_table(folder / f"{side}.parquet")
+    model = read_model()
+    settings, extra = model.splink_settings, []
+    if side == "clear":
+        held = json.loads((folder / "clear.json").read_text())
+        settings, extra = held["settings"], held["columns"]
+    started, before = time.perf_counter(), time.process_time()
+    scored = score_pairs(link_keys, settings, model.match_weight_threshold, extra)
+    predicted, after = time.perf_counter(), time.process_time()
+    (_by_splink if side == "clear" else _by_clusters)(link_keys, scored)
+    return {
+        "distinct_identities": int(np.unique(scored.alike["compared_as"].to_numpy()).size),
+        "pairs_compared": sum(scored.candidates.values()),
+        "links": scored.edges.num_rows,
+        "predict_seconds": round(predicted - started, 1),
+        "cluster_seconds": round(time.perf_counter() - predicted, 1),
+        "predict_processor_seconds": round(after - before, 1),
+        "processor_seconds": round(time.process_time() - before, 1),
+        "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+    }
+
+
+def _by_clusters(link_keys: pa.Table, scored: Any) -> None:
+    labels = cluster(edges_by_row(scored, link_keys["record_ref"]), link_keys).labels
+    second_links(link_keys, labels)
+
+
+def _by_splink(link_keys: pa.Table, scored: Any) -> None:
+    from splink import DuckDBAPI
+    from splink.clustering import cluster_pairwise_predictions_at_threshold
+
+    connection = linking_connection()
+    connection.register("nodes", link_keys.select(["record_ref"]))
+    connection.register("edges", scored.edges)
+    cluster_pairwise_predictions_at_threshold(
+        "nodes", "edges", DuckDBAPI(connection=connection), "record_ref", threshold_match_weight=0.4
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(link_side(sys.argv[1], Path(sys.argv[2]))))
