@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -89,6 +90,11 @@ def _agreement(name: str, one: Any, other: Any, left: str, right: str) -> Agreem
 
 
 def _slips(one: str, other: str) -> Agreement:
-    with duckdb.connect(":memory:") as connection:
-        row = connection.execute("select damerau_levenshtein(?, ?)", [one, other]).fetchone()
+    row = _distances().execute("select damerau_levenshtein(?, ?)", [one, other]).fetchone()
     return Agreement.SLIP if row and row[0] == 1 else Agreement.OTHER
+
+
+@cache
+def _distances() -> duckdb.DuckDBPyConnection:
+    """Return a connection of its own that only counts slips."""
+    return duckdb.connect(":memory:", config={"threads": 1})

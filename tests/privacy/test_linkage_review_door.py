@@ -281,6 +281,7 @@ def test_every_purpose_and_feed_that_a_reviewers_role_names_is_there(zones: TwoZ
         assert set(role.feeds) <= set(zones.council.contracts)
 
 
+@pytest.mark.slow
 def test_pairs_are_shown_on_a_terminal_and_never_into_a_file(
     zones: TwoZones, monkeypatch: pytest.MonkeyPatch
 ) -> None:
