@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import copytree
 
 import pyarrow as pa
 import pytest
@@ -33,11 +34,14 @@ from bridge.review.samples import (
 )
 from bridge.vault.arrivals import ARRIVAL_SCHEMA
 from bridge.vault.vault import open_vault
+from bridge.zone import CouncilZone
 from doorstep.cli import app
 from exchange.review import ASKED_SCHEMA, JUDGED_SCHEMA, VERDICTS, open_pairs, open_verdicts, seal_pairs
 from governance.audit_log import AuditLogError
 from governance.linkage_review import read_review_rules
 from governance.retention import read_retention
+from stores.analytics import AnalyticsZone
+from stores.home import Home
 
 NOW = datetime(2026, 10, 7, 9, 0, tzinfo=UTC)
 SAMPLE = "2026-10-06-0123abcd"
@@ -50,10 +54,10 @@ PEOPLE = table_of("""
 FIRST, SECOND, THIRD = (person["record_ref"] for person in PEOPLE)
 
 
-@pytest.fixture
-def zones(tmp_path: Path) -> TwoZones:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three records in the vault, and a sample that asks about three pairs of them."""
-    zones = make_two_zones(tmp_path / "home")
+    zones = make_two_zones(tmp_path_factory.mktemp("prepared") / "home")
     zones.home.officers.write_text(
         "officers:\n"
         "  - {officer: r.reviewer, role: linkage_reviewer, system_user: rita}\n"
@@ -66,7 +70,14 @@ def zones(tmp_path: Path) -> TwoZones:
         vault.keep(arrivals())
     send(zones, [(FIRST, SECOND), (FIRST, THIRD), (SECOND, THIRD)])
     assert receive_samples(zones.council, NIGHT).received == (SAMPLE,)
-    return zones
+    return zones.home.root
+
+
+@pytest.fixture
+def zones(prepared: Path, tmp_path: Path) -> TwoZones:
+    """A copy of what was prepared, for one test."""
+    home = Home(Path(copytree(prepared, tmp_path / "home")))
+    return TwoZones(CouncilZone.open(home), AnalyticsZone.open(home))
 
 
 def arrivals() -> pa.Table:
