@@ -45,6 +45,7 @@ EVIDENCE_WEIGHTS: Mapping[str, float] = MappingProxyType(
         "forename": 3.5,
         "full name of several": 3.5,
         "birth date alone": 3.5,
+        "single name": 3.5,
         "surname and initial": 3.0,
     }
 )

@@ -84,6 +84,9 @@ select
             one.middle_full_name = other.full_name or one.full_name = other.middle_full_name, false
         )
     ) as middle,
+    bool_or(
+        coalesce(one.surname = other.surname, false) and (one.initial is null or other.initial is null)
+    ) as single_name,
     bool_or(coalesce(one.feed = other.feed and one.reference <> other.reference, false)) as two_references,
 from written as one
 inner join written as other on one.home = other.home and one.label < other.label
@@ -148,6 +151,7 @@ select
         when middle then 'middle name'
         when surname and initial then 'surname, initial'
         when forename then 'forename'
+        when single_name then 'single name'
         when surname then 'surname'
         when spelt_alike.label_l is not null then 'initial, alike'
         else 'other'
@@ -275,6 +279,7 @@ with judged as (
                 then 'surname and bare initial'
             when name = 'middle name' and birth_date = 'one knows' and unrivalled then 'middle name'
             when name = 'forename' and no_feed_in_common then 'forename'
+            when name = 'single name' and unrivalled then 'single name'
             when name = 'initial, alike' then 'initial and alike'
             when
                 name = 'surname, initial' and birth_date = 'one knows' and unrivalled and no_feed_in_common

@@ -74,6 +74,10 @@ def test_an_initial_that_fits_two_housemates_is_left_alone() -> None:
     assert found == set()
 
 
+def test_somebody_with_a_single_name_meets_the_name_with_another_before_it() -> None:
+    assert links(record(TAX, "", "Panini"), record(ELECTORS, "Banini", "Panini")) == {(0, 1, "single name")}
+
+
 def test_two_references_in_one_system_are_two_people_whatever_their_names() -> None:
     found = links(
         record(CARE, "J", "Hartnoll", partner_person_reference="1"),
