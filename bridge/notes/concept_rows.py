@@ -6,7 +6,11 @@ in it, no identifier.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import multiprocessing
+import os
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -19,6 +23,12 @@ from spacy.tokens import Doc
 from bridge.notes.concepts import CUES, MENTIONS, Cues, Mention
 from bridge.notes.dates import BY_NOTE, DateInText, dates_in
 from bridge.notes.reader import NoteReader
+
+COLUMNS_READ = ("note_reference", "note_date", "text", "given_name", "family_name", "author_initials")
+
+NOTES_FOR_PROCESSES = 20_000
+"""From so many notes on, what a second process saves is several times what it costs to begin (spaCy's import)."""
+MOST_PROCESSES = 4
 
 NOTES_PER_READER = 50_000
 """A reader remembers every word that it has met; a new one keeps memory bounded."""
@@ -48,7 +58,26 @@ class Found:
 
 
 def note_concepts(rows: pa.Table) -> tuple[pa.Table, npt.NDArray[np.int64]]:
-    """Return the concepts of checked case notes (`CONCEPT_SCHEMA`), and the position of the note of each."""
+    """Return the concepts of checked case notes (`CONCEPT_SCHEMA`), and the position of the note of each.
+
+    Many notes are read by a process on each core; what is found is the same, since a note is read by itself.
+    """
+    notes = rows.select(list(COLUMNS_READ))
+    workers = min(MOST_PROCESSES, os.cpu_count() or 1)
+    if notes.num_rows < NOTES_FOR_PROCESSES or workers == 1:
+        return _note_concepts(notes)
+    size = -(-notes.num_rows // workers)
+    starts = range(0, notes.num_rows, size)
+    # Taken, not sliced: a slice would be sent with all the notes that it is a slice of.
+    shares = [notes.take(np.arange(start, min(start + size, notes.num_rows))) for start in starts]
+    # Not forked: DuckDB's threads do not survive a fork.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        read = list(pool.map(_note_concepts, shares))
+    parents = [found + start for start, (_, found) in zip(starts, read, strict=True)]
+    return pa.concat_tables([table for table, _ in read]).combine_chunks(), np.concatenate(parents)
+
+
+def _note_concepts(rows: pa.Table) -> tuple[pa.Table, npt.NDArray[np.int64]]:
     columns: list[list[object]] = [[] for _ in CONCEPT_SCHEMA.names]
     parents: list[int] = []
     references, days = rows["note_reference"].to_pylist(), rows["note_date"].to_pylist()
@@ -104,12 +133,13 @@ def found_in(doc: Doc, text: str, written: date) -> list[Found]:
         return []
     cues: Cues = doc.user_data[CUES]
     told = list(dates_in(text, written))
-    bounds = _sentence_bounds(doc, cues) if told else {}
     found = []
     for mention in mentions:
         start, last = doc[mention.start].idx, doc[mention.end - 1]
         end = last.idx + len(last)
-        nearest = _nearest(told, start, end, bounds.get(cues.sentence[mention.start], (0, 0)))
+        nearest = (
+            _nearest(told, start, end, _sentence_bounds(doc, cues.sentence, mention.start)) if told else None
+        )
         found.append(
             Found(
                 start=start,
@@ -124,13 +154,11 @@ def found_in(doc: Doc, text: str, written: date) -> list[Found]:
     return found
 
 
-def _sentence_bounds(doc: Doc, cues: Cues) -> dict[int, tuple[int, int]]:
-    """First and last character of each sentence."""
-    bounds: dict[int, tuple[int, int]] = {}
-    for token, number in zip(doc, cues.sentence, strict=True):
-        first = bounds.get(number, (token.idx, 0))[0]
-        bounds[number] = (first, token.idx + len(token))
-    return bounds
+def _sentence_bounds(doc: Doc, sentence: Sequence[int], place: int) -> tuple[int, int]:
+    """First and last character of the sentence that the word at `place` stands in; `sentence` rises word by word."""
+    number = sentence[place]
+    first, last = doc[bisect_left(sentence, number)], doc[bisect_right(sentence, number) - 1]
+    return first.idx, last.idx + len(last)
 
 
 def _nearest(told: list[DateInText], start: int, end: int, bounds: tuple[int, int]) -> DateInText | None:

@@ -136,7 +136,8 @@ class ConceptFinder:
             for key in self.name_keys:
                 places[key] = sorted(places[key] + names)
         own = doc.user_data.get(OWN_NAMES, frozenset())
-        cues = Cues(flags, marked, sentence, {}, [place for place in names if not _is_own(doc, place, own)])
+        others = [place for place in names if not _is_own(doc, place, own)] if own else names
+        cues = Cues(flags, marked, sentence, {}, others)
         for key in places.keys() & self.context.keys():
             cues.places[self.context[key]] = places[key]
         doc.user_data[CUES] = cues
@@ -228,10 +229,10 @@ class ConceptFinder:
         return self._kept(found, sentence, places)
 
     def _mention(self, rule: _Rule, parts: tuple[tuple[int, int], ...], flags: list[int]) -> Mention:
-        start, end = min(part[0] for part in parts), max(part[1] for part in parts)
+        start, end = _span(parts)
         how = DENIES if rule.kind == DENIES else "phrase" if len(parts) == 1 else "together"
         sure = self.lexicon.confidence[how]
-        if any(flags[place] & CORRECTED for part in parts for place in range(*part)):
+        if any(flag & CORRECTED for left, right in parts for flag in flags[left:right]):
             sure = min(sure, self.lexicon.confidence["corrected"])
         return Mention(rule.concept, rule.kind, start, end, parts, sure)
 
@@ -252,6 +253,14 @@ class ConceptFinder:
             and not _in_any(mention, places.get(self.not_in.get(mention.concept, 0), ()))
             and not _within_another(mention, phrases)
         ]
+
+
+def _span(parts: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """From the first to behind the last of some parts."""
+    start, end = parts[0]
+    for left, right in parts[1:]:
+        start, end = min(start, left), max(end, right)
+    return start, end
 
 
 def _order(mention: Mention) -> tuple[int, int, str, str, tuple[tuple[int, int], ...]]:
@@ -292,7 +301,7 @@ def _within_another(mention: Mention, phrases: Sequence[Mention]) -> bool:
 
 
 def _is_own(doc: Doc, place: tuple[int, int], own: frozenset[str]) -> bool:
-    return any(token.lower_ in own for token in doc[place[0] : place[1]])
+    return any(doc[word].lower_ in own for word in range(*place))
 
 
 def _sentences(marked: list[tuple[int, int]], words: int) -> list[int]:
@@ -331,10 +340,12 @@ def _nearest(
     is, and the number of its sentence.
     """
     flags, sentence = note
-    start, end = min(part[0] for part in parts), max(part[1] for part in parts)
+    start, end = _span(parts)
     best, best_gap = None, NEAR + 1
+    here = sentence[start]
     for first, last in candidates:
-        if sentence[first] != sentence[start]:
+        # Farther off is in no reach, whatever stands between.
+        if sentence[first] != here or first - end > NEAR or start - last > NEAR:
             continue
         if (ordered and first < end) or any(first < right and last > left for left, right in parts):
             continue

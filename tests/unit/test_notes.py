@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from itertools import pairwise
 
 import pyarrow as pa
 import pytest
 
+from bridge.notes import concept_rows
 from bridge.notes.concept_rows import CONCEPT_SCHEMA, Found, found_in, note_concepts
 from bridge.notes.dates import dates_in
 from bridge.notes.identifiers import IdentifierFinder, KnownPeople, NoteSubject, redacted
@@ -139,6 +141,23 @@ def test_a_note_says_the_same_in_any_company() -> None:
         alone, _ = note_concepts(rows(text))
         of_it = together.filter(pa.array(notes == place))
         assert alone.drop_columns("note_reference").equals(of_it.drop_columns("note_reference"))
+
+
+@pytest.mark.slow
+def test_notes_read_by_several_processes_say_what_one_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [
+        "Olga owes rent and drinks heavily.",
+        "Nothing.",
+        "Sectioned in 2014.",
+        "No food in the house.",
+    ] * 3
+    together, notes = note_concepts(rows(*texts))
+    monkeypatch.setattr(concept_rows, "NOTES_FOR_PROCESSES", len(texts))
+    monkeypatch.setattr(concept_rows, "MOST_PROCESSES", 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    apart, others = note_concepts(rows(*texts))
+    assert apart.equals(together)
+    assert others.tolist() == notes.tolist()
 
 
 def test_no_notes_make_no_concepts() -> None:
