@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from doorstep.console import AsJson, console, errors, print_json
@@ -251,21 +251,27 @@ def _show_estimate(found: ReviewEstimate) -> None:
     ):
         table.add_row(name, f"{each.value:.4f}", _interval(each))
     console.print(table)
-    strata = Table("pairs by match weight (bits)", "there are", "judged", "matches", "cannot tell")
+    strata = Table(
+        Column("match weight (bits)", no_wrap=True), "pairs", "judged", "unsure", "matches", "share", "model"
+    )
     for stratum in found.strata:
+        judged = stratum.judged
         strata.add_row(
             stratum.label,
-            *(
-                f"{count:,}"
-                for count in (stratum.pairs, stratum.judged, stratum.matches, stratum.cannot_tell)
-            ),
+            *(f"{count:,}" for count in (stratum.pairs, judged, stratum.cannot_tell, stratum.matches)),
+            f"{stratum.matches / judged:.3f}" if judged else "",
+            f"{stratum.expected:.3f}",
         )
     console.print(strata)
-    (low, high), (lowest, highest) = found.if_cannot_tell
     console.print(
-        f"Were every pair of which nobody can tell a mistake, or none: precision {low:.4f} to {high:.4f}, "
-        f"recall {lowest:.4f} to {highest:.4f}."
+        "model: the share of matches that its weights say. Far from what was judged, they are wrong."
     )
+    if found.cannot_tell:
+        (low, high), (lowest, highest) = found.if_cannot_tell
+        console.print(
+            f"Were every pair of which nobody can tell a mistake, or none: precision {low:.4f} to {high:.4f}, "
+            f"recall {lowest:.4f} to {highest:.4f}."
+        )
     for label in found.unjudged_strata:
         errors.print(f"[yellow]No verdict[/]: {label}. There the model's word counts.", highlight=False)
 

@@ -38,7 +38,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class JudgedStratum:
-    """What verdicts say of one stratum. `wrong`: non-matches among the linked, matches among those apart."""
+    """What verdicts say of one stratum. `expected`: the share of matches by the model; `matches` of `judged` says
+    what it is. Where they are far apart, weights are wrong, or linkage overrules them for a reason.
+    """
 
     label: str
     pairs: int
@@ -46,6 +48,7 @@ class JudgedStratum:
     judged: int
     matches: int
     cannot_tell: int
+    expected: float
 
 
 @dataclass(frozen=True)
@@ -230,6 +233,7 @@ def _by_stratum(strata: Sequence[Stratum], judged: Judged, counts: Shares) -> tu
             int(seen.sum()),
             int(seen[MATCH_LINKED] + seen[MATCH_APART]),
             int(not_sure),
+            stratum.expected / max(stratum.pairs, 1),
         )
         for stratum, seen, not_sure in zip(strata, counts, unsure, strict=True)
     )
