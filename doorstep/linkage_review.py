@@ -260,7 +260,7 @@ def _show_estimate(found: ReviewEstimate) -> None:
             stratum.label,
             *(f"{count:,}" for count in (stratum.pairs, judged, stratum.cannot_tell, stratum.matches)),
             f"{stratum.matches / judged:.3f}" if judged else "",
-            f"{stratum.expected:.3f}",
+            "" if "never" in stratum.label else f"{stratum.expected:.3f}",
         )
     console.print(strata)
     console.print(
