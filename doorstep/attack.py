@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from doorstep.console import AsJson, console, errors, print_json
+from stores.home import Home
 
 
 def attack(
@@ -22,6 +23,10 @@ def attack(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same residents, same keys.")] = 1,
+    home: Annotated[
+        bool,
+        typer.Option("--home", help="Attack this home's own link keys (frequency only), not simulated ones."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the attacks on simulated residents, each with its positive control beside it.
@@ -29,6 +34,8 @@ def attack(
     With --json: `{"results": [{"attack", "target", "knowledge", "records", "recovered", "rate", "chance", "limit",
     "control", "holds", "seconds"}], "holds"}`. Exits with 1 when an attack passes its limit or a control fails:
     then the attacks prove nothing. Fewer residents than promised are easier to tell apart: a small run may fail.
+
+    With --home the council attacks the link keys that its analytics zone holds, knowing what its vaults hold.
     """
     from evaluation.attacks.suite import (
         ATTACKS,
@@ -40,8 +47,14 @@ def attack(
 
     if which not in ("all", *ATTACKS):
         raise typer.BadParameter(f"there is no attack {which}; there are all, {', '.join(ATTACKS)}")
+    if home and which not in ("all", "frequency"):
+        raise typer.BadParameter("--home is for the frequency attack")
     residents = records or PROMISED_RESIDENTS
     targets = Targets(residents, min(residents, PROMISED_NAMES), seed)
+    if home:
+        from evaluation.attacks.home import HomeTargets
+
+        which, targets = "frequency", HomeTargets(seed=seed, home=Home.from_environment())
     results = []
     for result in run_attacks(which, targets):
         results.append(result)

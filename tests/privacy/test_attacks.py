@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
+from two_zones import make_two_zones
 from typer.testing import CliRunner
 
 from bridge.link_keys.filters import COUNTY_RECIPE, FilterRecipe
+from bridge.pseudonymise.deliveries import pseudonymise_deliveries
 from doorstep.cli import app
 from evaluation.attacks import differences, patterns, suite
 from evaluation.attacks.audiences import join_ids
@@ -16,6 +20,7 @@ from evaluation.attacks.cooccurrence import refine_colours
 from evaluation.attacks.differences import find_rectangles
 from evaluation.attacks.frequency import rank_match, value_counts
 from evaluation.attacks.graph import match_graphs
+from evaluation.attacks.home import HomeTargets
 from evaluation.attacks.patterns import mine_patterns
 from evaluation.attacks.residents import Names, county_names, distinct_names
 from evaluation.attacks.result import AttackResult
@@ -137,6 +142,38 @@ def test_records_are_found_by_who_stands_beside_them() -> None:
     )
     # The two others of the second home differ in nothing but the unknown codes themselves.
     assert result.recovered == 3
+
+
+def test_a_council_can_attack_its_own_link_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zones = make_two_zones(tmp_path / "home")
+    named = county_names(200, SEED)
+    accounts = [
+        {
+            "account_ref": f"{70_000_000 + place}",
+            "lead_liab_pos": 1,
+            "lead_liab_name": f"{surname}, {forename}",
+            "uprn": f"{100_000_000_000 + place // 2}",
+        }
+        for place, (forename, surname) in enumerate(zip(named.forenames, named.surnames, strict=True))
+    ]
+    pseudonymise_deliveries(
+        zones.council, "council_tax", [zones.stage("council_tax", {"accounts": accounts})], date(2026, 10, 6)
+    )
+    zones.open("council_tax")
+    targets = HomeTargets(seed=SEED, home=zones.home)
+    assert targets.identities.num_rows == len(accounts)
+    # The attacked token and its true value belong to one record: wherever two tokens are equal, so are the values.
+    for column in ("full_name_token", "uprn_token", "surname_uprn_token"):
+        pairs = {(ours, label) for ours, label in zip(*_both(targets, column), strict=True)}
+        assert len(pairs) == len({ours for ours, _ in pairs}) == len({label for _, label in pairs}) > 90
+    monkeypatch.setenv("DOORSTEP_HOME", str(zones.home.root))
+    told = json.loads(CliRunner().invoke(app, ["attack", "frequency", "--home", "--json"]).stdout)
+    assert {result["records"] for result in told["results"] if result["target"] == "uprn_token"} == {200}
+    assert CliRunner().invoke(app, ["attack", "graph", "--home"]).exit_code == 2
+
+
+def _both(targets: HomeTargets, column: str) -> tuple[list[bytes], list[bytes]]:
+    return targets.link_keys[column].to_pylist(), targets.labels[column].to_pylist()
 
 
 def test_a_control_that_fails_fails_the_suite() -> None:
