@@ -28,6 +28,7 @@ class LinkRateLimits(_Limits):
     warns_below: float = Field(gt=0, le=1)
     blocks_below: float = Field(gt=0, le=1)
     blocks_above: float = Field(ge=1)
+    steady_below: float = Field(ge=1)
     fewest_people: int = Field(ge=1)
 
 
@@ -49,10 +50,11 @@ class CandidateLimits(_Limits):
 
 
 class WeightLimits(_Limits):
-    """Limits of the population stability index of match weights."""
+    """Limits of the population stability index of match weights, of feeds with enough linked pairs."""
 
     warns_above: float = Field(gt=0)
     blocks_above: float = Field(gt=0)
+    fewest_pairs: int = Field(ge=1)
 
 
 class LinkageChecks(_Limits):

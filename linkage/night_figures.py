@@ -14,6 +14,8 @@ import duckdb
 from linkage.pair_levels import blocking_conditions
 
 SCRIPT = Path(__file__).with_name("night_figures.sql")
+ALL_FEEDS = "all feeds"
+SEPARATOR = " – "
 EQUALITY = re.compile(r"l\.\"?(\w+)\"?\s*=\s*r\.\"?(\w+)\"?")
 
 
@@ -31,15 +33,16 @@ class NightFigures:
 
     `link_rates` by "feed – feed" (a feed with itself: people of whom it holds several records). `candidates`: pairs
     that share the tokens of each blocking rule, a pair counted once for each rule. `weights`: linked pairs by match
-    weight in steps of two bits, named by the lower end.
+    weight in steps of four bits, named by the lower end, of each feed and of all (`ALL_FEEDS`).
     """
 
     records: int
     people: int
     largest_person: int
+    people_by_feed: Mapping[str, int]
     link_rates: Mapping[str, LinkRate]
     candidates: Mapping[str, int]
-    weights: Mapping[int, int]
+    weights: Mapping[str, Mapping[int, int]]
 
     @property
     def records_per_person(self) -> float:
@@ -58,7 +61,10 @@ class NightFigures:
         """Return the figures that `to_json` wrote."""
         given: dict[str, Any] = json.loads(text)
         given["link_rates"] = {name: LinkRate(**rate) for name, rate in given["link_rates"].items()}
-        given["weights"] = {int(weight): pairs for weight, pairs in given["weights"].items()}
+        given["weights"] = {
+            feed: {int(weight): pairs for weight, pairs in of_feed.items()}
+            for feed, of_feed in given["weights"].items()
+        }
         return cls(**given)
 
 
@@ -67,15 +73,20 @@ def measure_night(connection: duckdb.DuckDBPyConnection, settings: Mapping[str, 
     queries = _queries()
     records, people, largest = connection.execute(queries["totals"]).fetchall()[0]
     rates = connection.execute(queries["feeds"]).fetchall()
+    weights: dict[str, dict[int, int]] = {ALL_FEEDS: {}}
+    for feed, weight, pairs in connection.execute(queries["weights"]).fetchall():
+        weights.setdefault(feed or ALL_FEEDS, {})[weight] = pairs
     return NightFigures(
         records=records,
         people=people,
         largest_person=largest,
+        people_by_feed=dict(connection.execute(queries["people_by_feed"]).fetchall()),
         link_rates={
-            f"{first} – {second}": LinkRate(shared, round(share, 6)) for first, second, shared, share in rates
+            f"{first}{SEPARATOR}{second}": LinkRate(shared, round(share, 6))
+            for first, second, shared, share in rates
         },
         candidates=candidate_volume(connection, settings),
-        weights=dict(connection.execute(queries["weights"]).fetchall()),
+        weights=weights,
     )
 
 

@@ -35,8 +35,29 @@ join known as other on one.feed <= other.feed
 left join shared on shared.feed_l = one.feed and shared.feed_r = other.feed
 order by first, second
 
+-- part: people_by_feed
+select feed, count(distinct person_id) as people
+from people
+join link_keys using (record_ref)
+group by feed
+order by feed
+
 -- part: weights
-select floor(match_weight / 2)::integer * 2 as weight, count(*) as pairs
-from edges
-group by weight
-order by weight
+-- Linked pairs by the feed of either end, in steps of four bits; a pair between two feeds counts in both.
+with
+ended as (
+    select l.feed as feed_l, r.feed as feed_r, floor(match_weight / 4)::integer * 4 as weight
+    from edges
+    join link_keys as l on l.record_ref = record_ref_l
+    join link_keys as r on r.record_ref = record_ref_r
+)
+select feed, weight, count(*) as pairs
+from (
+    select feed_l as feed, weight from ended
+    union all
+    select feed_r as feed, weight from ended where feed_l <> feed_r
+    union all
+    select '' as feed, weight from ended
+)
+group by feed, weight
+order by feed, weight

@@ -17,7 +17,7 @@ import duckdb
 
 from governance.linkage_checks import LinkageChecks, read_linkage_checks
 from linkage.model import LinkageModel, read_model
-from linkage.night_figures import NightFigures, measure_night
+from linkage.night_figures import SEPARATOR, NightFigures, measure_night
 from stores.analytics import AnalyticsZone
 
 NIGHTS_TABLE = """
@@ -206,9 +206,10 @@ def _link_rates(
         usual, people = median(rate.share for rate in known), median(rate.people for rate in known)
         if now is None or max(people, now.people) < limits.fewest_people:
             continue
+        steady = _steady(name, figures, nights, limits.steady_below)
         beyond = [
             (now.share < usual * limits.blocks_below, limits.blocks_below, True),
-            (now.share > usual * limits.blocks_above, limits.blocks_above, True),
+            (now.share > usual * limits.blocks_above and steady, limits.blocks_above, True),
             (now.share < usual * limits.warns_below, limits.warns_below, False),
         ]
         yield from _first(beyond, Check.LINK_RATES, name, now.share, usual)
@@ -275,15 +276,30 @@ def _match_weights(
     figures: NightFigures, nights: Sequence[NightFigures], checks: LinkageChecks
 ) -> Iterator[Finding]:
     limits = checks.match_weights
-    usual: dict[int, int] = {}
-    for past in nights:
-        for weight, pairs in past.weights.items():
-            usual[weight] = usual.get(weight, 0) + pairs
-    index = stability_index(figures.weights, usual)
-    for limit, blocks in ((limits.blocks_above, True), (limits.warns_above, False)):
-        if index > limit:
-            yield Finding(Check.WEIGHTS, "stability index of match weights", index, 0.0, limit, blocks)
-            return
+    for feed in sorted(figures.weights):
+        usual: dict[int, int] = {}
+        for past in nights:
+            for weight, pairs in past.weights.get(feed, {}).items():
+                usual[weight] = usual.get(weight, 0) + pairs
+        of_feed = figures.weights[feed]
+        if min(sum(of_feed.values()), sum(usual.values())) < limits.fewest_pairs:
+            continue
+        index = stability_index(of_feed, usual)
+        for limit, blocks in ((limits.blocks_above, True), (limits.warns_above, False)):
+            if index > limit:
+                yield Finding(
+                    Check.WEIGHTS, f"stability index of match weights, {feed}", index, 0.0, limit, blocks
+                )
+                break
+
+
+def _steady(name: str, figures: NightFigures, nights: Sequence[NightFigures], growth: float) -> bool:
+    """Whether no feed of a pair has grown so much that its rates were those of another, smaller file."""
+    return all(
+        figures.people_by_feed.get(feed, 0)
+        <= growth * median(past.people_by_feed.get(feed, 0) for past in nights)
+        for feed in name.split(SEPARATOR)
+    )
 
 
 def _first(

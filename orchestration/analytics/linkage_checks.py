@@ -14,7 +14,7 @@ DESCRIPTIONS = {
     Check.LINK_RATES: "People whom two feeds both know, as a share of the smaller feed's, against good nights before.",
     Check.CLUSTERS: "Records of the largest person and records per person, against the good nights before.",
     Check.CANDIDATES: "Pairs that blocking brings together for each record, against the good nights before.",
-    Check.WEIGHTS: "Stability index of the match weights of linked pairs, against good nights of the same model.",
+    Check.WEIGHTS: "Stability index of the match weights of each feed's links, against good nights of the same model.",
 }
 
 
@@ -57,7 +57,12 @@ def night_metadata(judged: JudgedNight) -> dict[str, dg.MetadataValue | int | fl
         "records_per_person": round(figures.records_per_person, 4),
         "candidates_per_record": round(figures.candidates_per_record, 2),
         "candidate_volume": dg.MetadataValue.json(dict(figures.candidates)),
-        "weights_of_linked_pairs": dg.MetadataValue.json({str(w): n for w, n in figures.weights.items()}),
+        "weights_of_linked_pairs": dg.MetadataValue.json(
+            {
+                feed: {str(weight): pairs for weight, pairs in held.items()}
+                for feed, held in figures.weights.items()
+            }
+        ),
         "feed_pair_link_rates": dg.MetadataValue.table(
             [
                 dg.TableRecord({"feeds": name, "people": rate.people, "share": rate.share})

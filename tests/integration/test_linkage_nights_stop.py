@@ -103,7 +103,8 @@ def test_figures_of_a_store_are_what_it_holds(zone: AnalyticsZone) -> None:
     assert figures.link_rates["care – tax"].share == 1.0
     assert figures.link_rates["care – care"].people == 0
     assert figures.candidates["full_name_birth_year_month_token"] == PEOPLE
-    assert sum(figures.weights.values()) == PEOPLE
+    assert [sum(held.values()) for held in figures.weights.values()] == [PEOPLE] * 3
+    assert figures.people_by_feed == {"care": PEOPLE, "tax": PEOPLE}
 
 
 def test_judging_a_night_again_says_the_same_and_adds_no_row(zone: AnalyticsZone) -> None:

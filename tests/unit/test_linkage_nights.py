@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from governance.linkage_checks import read_linkage_checks
-from linkage.night_figures import LinkRate, NightFigures
+from linkage.night_figures import ALL_FEEDS, LinkRate, NightFigures
 from linkage.nights import Check, Finding, PastNight, findings_of, stability_index
 
 CHECKS = read_linkage_checks()
@@ -16,13 +16,14 @@ USUAL = NightFigures(
     records=10_000,
     people=4_000,
     largest_person=40,
+    people_by_feed={"care": 1_000, "school": 900, "tax": 3_000},
     link_rates={
         "care – tax": LinkRate(900, 0.9),
         "care – care": LinkRate(200, 0.2),
         "school – tax": LinkRate(8, 0.01),
     },
     candidates={"nino_token": 3_000, "surname_uprn_token": 60_000},
-    weights={0: 200, 10: 5_000, 20: 3_000},
+    weights={ALL_FEEDS: {0: 200, 12: 5_000, 20: 3_000}, "care": {0: 20, 12: 500, 20: 480}, "school": {20: 8}},
 )
 MODEL = "model"
 
@@ -92,11 +93,25 @@ def test_a_small_rule_may_change_as_it_likes() -> None:
     assert found(replace(USUAL, candidates={**USUAL.candidates, "nino_token": 6})) == []
 
 
-def test_match_weights_that_move_block_under_the_same_model_only() -> None:
-    moved = replace(USUAL, weights={0: 4_000, 10: 3_000, 20: 1_000})
+def weights(**changed: dict[int, int]) -> NightFigures:
+    return replace(USUAL, weights={**USUAL.weights, **changed})
+
+
+def test_match_weights_of_one_feed_that_move_block_under_the_same_model_only() -> None:
+    moved = weights(care={0: 480, 12: 500, 20: 20})
     (finding,) = found(moved)
     assert (finding.check, finding.blocks) == (Check.WEIGHTS, True)
+    assert finding.what.endswith("care")
     assert found(moved, good_nights(model="another")) == []
+
+
+def test_a_feed_with_few_links_is_left_to_chance() -> None:
+    assert found(weights(school={0: 8})) == []
+
+
+def test_a_feed_that_came_whole_may_know_more_people() -> None:
+    grown = rates(care_care=LinkRate(700, 0.7))
+    assert found(replace(grown, people_by_feed={**USUAL.people_by_feed, "care": 2_000})) == []
 
 
 def test_the_stability_index_is_the_sum_over_bins() -> None:
