@@ -29,6 +29,9 @@ MINIMUM_DISTINGUISHABILITY = 1.0
 """Least lead (in match weight) over the next best property: twice as likely as it, so that a neighbour's
 flat is not taken for the home."""
 
+SURE_MATCH_WEIGHT = 10.0
+"""Match weight from which a match is told as sure: a thousand to one."""
+
 CLEANING_CHUNKS = 1
 """The matcher's own batching: a district's gazetteer fits in one batch."""
 
@@ -60,13 +63,20 @@ SETTLED = "select text_mac from address_matches where uprn is not null or gazett
 
 @dataclass(frozen=True)
 class AddressReport:
-    """What one call matched: counts of distinct address texts."""
+    """What one call matched: counts of distinct address texts.
+
+    `matched` are `as_written` (as the gazetteer writes them), `sure` (a match weight of at least
+    `SURE_MATCH_WEIGHT`) or `likely` (less). `unmatched` are near none of the gazetteer's, or as near to two.
+    """
 
     feed: str
     texts: int
     known: int
     matched: int
     unmatched: int
+    as_written: int
+    sure: int
+    likely: int
 
 
 @dataclass(frozen=True)
@@ -309,9 +319,22 @@ def _remember(
     ledger.unregister("remembered")
 
 
+BANDS = """
+select
+    count(*) filter (match_weight is null),
+    count(*) filter (match_weight >= ?),
+    count(*) filter (match_weight < ?)
+from address_matches join asked using (text_mac)
+where uprn is not null
+"""
+
+
 def _report(ledger: duckdb.DuckDBPyConnection, feed: str, macs: set[str], known: int) -> AddressReport:
-    matched = _column(ledger.execute(MATCHED))
-    return AddressReport(feed, len(macs), known, len(macs & matched), len(macs - matched))
+    ledger.register("asked", pa.table({"text_mac": pa.array(sorted(macs), pa.string())}))
+    bands = ledger.execute(BANDS, [SURE_MATCH_WEIGHT, SURE_MATCH_WEIGHT]).fetchone() or (0, 0, 0)
+    ledger.unregister("asked")
+    matched = sum(bands)
+    return AddressReport(feed, len(macs), known, matched, len(macs) - matched, *bands)
 
 
 SEPARATOR = "\n"

@@ -398,6 +398,7 @@ def test_addresses_without_a_uprn_find_their_property(zones: TwoZones) -> None:
     delivery_id = zones.stage(FEED, {"accounts": accounts})
     report = match_addresses(zones.council, FEED, [delivery_id])
     assert (report.texts, report.known, report.matched, report.unmatched) == (4, 0, 3, 1)
+    assert (report.as_written, report.sure + report.likely) == (1, 2)
     assert match_addresses(zones.council, FEED, [delivery_id]).known == 4
     pseudonymise_deliveries(zones.council, "address_gazetteer", [addresses], NIGHT)
     zones.open("address_gazetteer")
