@@ -23,6 +23,8 @@ from orchestration.night import night_config
 from orchestration.partition_ranges import range_tags
 from stores.home import Home
 
+CHECK_FAILED = "DagsterAssetCheckFailedError"
+
 # Dagster writes each event to its storage, where people look; the console shows progress and what went wrong.
 QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
@@ -139,8 +141,11 @@ def _failure_text(event: Any) -> str:
         return f"{event.step_key}: {data.user_failure_data.description}"
     error = data.error
     cause = error.cause or error if error else None
-    message = cause.message.strip().splitlines()[0] if cause and cause.message.strip() else "no message"
-    return f"{event.step_key}: {message}"
+    lines = cause.message.strip().splitlines() if cause else []
+    if cause and cause.cls_name == CHECK_FAILED:
+        # Dagster names the checks that blocked on lines of their own.
+        return f"{event.step_key}: {' '.join(line.strip() for line in lines)}"
+    return f"{event.step_key}: {lines[0] if lines else 'no message'}"
 
 
 def _close_orphans(instance: dg.DagsterInstance) -> None:
