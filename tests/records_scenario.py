@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from exchange.opening import PERSON_QUALITY
 from governance.contracts import read_contracts
 from governance.dbt_sources import DBT_SOURCES, write_dbt_sources
 from stores.analytics import AnalyticsZone
@@ -87,6 +88,7 @@ class Records:
                 tables[table.qualified_name] = pa.Table.from_pylist(rows, schema=schema)
         with zone.warehouse() as warehouse:
             warehouse.execute("create schema if not exists records")
+            warehouse.execute(PERSON_QUALITY)
             for name, content in tables.items():
                 warehouse.register("content", content)
                 warehouse.execute(f"create or replace table records.{name} as from content")
