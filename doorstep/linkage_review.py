@@ -74,6 +74,28 @@ def sample(
     )
 
 
+@app.command("again")
+def again(
+    sample_id: SampleId,
+    seed: Annotated[int, typer.Option(help="The same seed hides them among the same pairs.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Analytics zone: have the verdicts that go against linkage looked at again, hidden among as many others.
+
+    Judge and return the new sample as the first, by another reviewer. Where the two differ, nobody can tell; the
+    estimate of the first sample takes that in. With --json: `sample_id`, `pairs`.
+    """
+    from linkage.review_store import send_again
+    from stores.analytics import AnalyticsZone
+
+    zone = AnalyticsZone.open(Home.from_environment())
+    name, pairs = send_again(zone, sample_id, seed, _now().date())
+    if as_json:
+        print_json({"sample_id": name, "pairs": pairs})
+    else:
+        console.print(f"{pairs} pairs are sealed to the council as sample {name}.", highlight=False)
+
+
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """Council: receive samples and show how far each is. Counts only.

@@ -1,7 +1,6 @@
 """Do the intervals of a clerical review hold the truth? Reviews of the county by a reviewer who knows it.
 
-The reviewer is simulated: they know who is who, and can tell all but a share of pairs. Real reviewers also err; a
-review cannot see that but by asking two of them.
+The reviewer is simulated: they know who is who, can tell all but a share of pairs, and err in a share of the others.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from evaluation.passing_keys import PassingKeys
 from exchange.review import CANNOT_TELL, MATCH, NON_MATCH
 from linkage.model import LinkageModel
 from linkage.model_comparison import linked_by
+from linkage.review_again import against_linkage, settled
 from linkage.review_estimate import Estimate, Judged, ReviewEstimate, estimate
 from linkage.review_sample import draw_sample
 from linkage.review_universe import Universe, universe_of
@@ -77,14 +77,21 @@ def coverage_of_reviews(
     size: int,
     seeds: Sequence[int],
     cannot_tell: float = 0.05,
+    wrong: float = 0.0,
+    *,
+    again: bool = False,
 ) -> ReviewCoverage:
     """Review `universe` once for each seed, by `person` (a label per record of the universe), and compare.
 
-    `cannot_tell`: of which share of pairs the reviewer cannot tell, drawn at random.
+    Of a share `cannot_tell` of pairs, drawn at random, the reviewer cannot tell; a share `wrong` of the other verdicts
+    is wrong. With `again`, a second reviewer, as good as the first, looks at verdicts against linkage.
     """
     match = person[universe.left] == person[universe.right]
     places = {ref: place for place, ref in enumerate(universe.record_refs.to_pylist())}
-    found = [_reviewed(universe, person, places, model, size, seed, cannot_tell) for seed in seeds]
+    found = [
+        _reviewed(universe, person, places, model, size, seed, (cannot_tell, wrong), again=again)
+        for seed in seeds
+    ]
     right = match & universe.linked
     records = len(universe.record_refs)
     return ReviewCoverage(
@@ -106,22 +113,33 @@ def _reviewed(
     model: LinkageModel,
     size: int,
     seed: int,
-    cannot_tell: float,
+    misjudged: tuple[float, float],
+    *,
+    again: bool,
 ) -> ReviewEstimate:
     sample = draw_sample(universe, model, size, seed, A_DAY)
     one, other = (
         person[[places[ref] for ref in sample.pairs[side].to_pylist()]]
         for side in ("record_ref_l", "record_ref_r")
     )
-    verdict = np.where(one == other, MATCH, NON_MATCH)
-    unsure = np.random.default_rng([seed, 1]).random(len(verdict)) < cannot_tell
+    linked = sample.pairs["linked"].to_numpy()
+    first, second = (_verdicts(one == other, misjudged, [seed, reviewer]) for reviewer in (1, 2))
+    looked_again = against_linkage(first, linked) & again
     judged = Judged(
         sample.pairs["stratum"].to_numpy().astype(np.int64),
-        np.where(unsure, CANNOT_TELL, verdict),
-        sample.pairs["linked"].to_numpy(),
+        settled(first, np.where(looked_again, second, "")),
+        linked,
         sample.pairs["share"].to_numpy(),
     )
     return estimate(sample.strata, judged, sample.records, sample.people, seed)
+
+
+def _verdicts(
+    match: npt.NDArray[np.bool_], misjudged: tuple[float, float], seed: Sequence[int]
+) -> npt.NDArray[np.str_]:
+    generator = np.random.default_rng(seed)
+    cannot_tell, wrong = (generator.random(len(match)) < share for share in misjudged)
+    return np.where(cannot_tell, CANNOT_TELL, np.where(match ^ wrong, MATCH, NON_MATCH))
 
 
 def _coverage(truth: float, found: Sequence[Estimate]) -> Coverage:

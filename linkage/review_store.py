@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 
 import duckdb
@@ -24,6 +25,7 @@ from exchange.review import (
 )
 from governance.retention import read_retention
 from linkage.model import LinkageModel
+from linkage.review_again import pairs_to_ask_again
 from linkage.review_estimate import Judged, ReviewEstimate, estimate
 from linkage.review_sample import Sample, Stratum, draw_sample
 from linkage.review_universe import read_universe
@@ -35,10 +37,24 @@ OF_SAMPLE = "where sample_id = ?"
 NAMES = ("review_verdicts", "review_pairs", "review_strata", "review_samples")
 
 VERDICTS_OF_PAIRS = """
-select review_pairs.*, verdict
+with
+again as (
+    select record_ref_l, record_ref_r, any_value(verdict) as second_verdict
+    from review_verdicts
+    join review_samples using (sample_id)
+    where again_of = $1
+    group by all
+)
+select
+    review_pairs.*,
+    case
+        when second_verdict is null or second_verdict = verdict then verdict
+        else 'cannot tell'
+    end as verdict,
 from review_pairs
 join review_verdicts using (sample_id, record_ref_l, record_ref_r)
-where sample_id = ?
+left join again using (record_ref_l, record_ref_r)
+where sample_id = $1
 order by number
 """
 
@@ -102,6 +118,34 @@ def send_sample(zone: AnalyticsZone, model: LinkageModel, size: int, seed: int, 
     return sample
 
 
+def send_again(zone: AnalyticsZone, sample_id: str, seed: int, on: date) -> tuple[str, int]:
+    """Ask again about the pairs of a reviewed sample whose verdict goes against linkage, hidden among as many others;
+    return the new sample's name and size.
+
+    Raises `ReviewError` if there is no such sample, or nothing to ask.
+    """
+    reviewed = {each.sample_id: each for each in reviewed_samples(zone)}
+    if sample_id not in reviewed:
+        raise ReviewError(
+            f"No sample {sample_id} was drawn here. `doorstep linkage review estimate` names the newest."
+        )
+    pairs = pairs_to_ask_again(reviewed[sample_id].pairs, seed)
+    name = f"{on}-{sha256(f'{sample_id}/{seed}/again'.encode()).hexdigest()[:8]}"
+    with _opened(zone) as store:
+        store.execute("begin")
+        for table in NAMES:
+            store.execute(f"delete from {table} {OF_SAMPLE}", [name])
+        store.execute(
+            "insert into review_samples select * replace (? as sample_id, ?::date as drawn_on, ? as again_of) "
+            f"from review_samples {OF_SAMPLE}",
+            [name, on, sample_id, sample_id],
+        )
+        _insert(store, "review_pairs", pairs.set_column(0, "sample_id", pa.repeat(name, pairs.num_rows)))
+        store.execute("commit")
+    seal_pairs(zone.home, zone.keys, name, on, pairs)
+    return name, pairs.num_rows
+
+
 def take_verdicts(zone: AnalyticsZone, on: date) -> VerdictsReport:
     """Take in the verdicts that came, each sample's in place of its earlier ones.
 
@@ -132,17 +176,18 @@ def take_verdicts(zone: AnalyticsZone, on: date) -> VerdictsReport:
 
 
 def reviewed_samples(zone: AnalyticsZone) -> list[ReviewedSample]:
-    """Return every sample that is held, oldest first, each with the verdicts that came back."""
+    """Return every sample that is held, oldest first, each with the verdicts that came back; what was asked again is
+    settled in the sample that it was asked of.
+    """
     with zone.linkage(read_only=True) as store:
         tables = {row[0] for row in store.execute("select table_name from duckdb_tables()").fetchall()}
         if not tables.issuperset(NAMES):
             return []
-        return [
-            _reviewed(store, *row)
-            for row in store.execute(
-                "select * exclude (seed) from review_samples order by drawn_on, sample_id"
-            ).fetchall()
-        ]
+        drawn = store.execute(
+            "select * exclude (seed, again_of) from review_samples where again_of is null "
+            "order by drawn_on, sample_id"
+        ).fetchall()
+        return [_reviewed(store, *row) for row in drawn]
 
 
 def _reviewed(
@@ -184,7 +229,7 @@ def _opened(zone: AnalyticsZone) -> Iterator[duckdb.DuckDBPyConnection]:
 def _keep(store: duckdb.DuckDBPyConnection, sample: Sample) -> None:
     store.execute("begin")
     store.execute(
-        "insert into review_samples values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into review_samples values (?, ?, ?, ?, ?, ?, ?, ?, ?, null)",
         [
             sample.sample_id,
             sample.drawn_on,
@@ -199,12 +244,14 @@ def _keep(store: duckdb.DuckDBPyConnection, sample: Sample) -> None:
     )
     strata = [{"stratum": place, **asdict(stratum)} for place, stratum in enumerate(sample.strata)]
     for table, rows in (("review_strata", pa.Table.from_pylist(strata)), ("review_pairs", sample.pairs)):
-        store.register(
-            "drawn_rows", rows.append_column("sample_id", pa.repeat(sample.sample_id, rows.num_rows))
-        )
-        store.execute(f"insert into {table} by name from drawn_rows")
-        store.unregister("drawn_rows")
+        _insert(store, table, rows.append_column("sample_id", pa.repeat(sample.sample_id, rows.num_rows)))
     store.execute("commit")
+
+
+def _insert(store: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    store.register("drawn_rows", rows)
+    store.execute(f"insert into {table} by name from drawn_rows")
+    store.unregister("drawn_rows")
 
 
 def _asked(store: duckdb.DuckDBPyConnection, package: ReviewPackage) -> bool:

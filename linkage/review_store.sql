@@ -8,7 +8,8 @@ create table if not exists review_samples (
     threshold double not null,
     records bigint not null,
     people bigint not null,
-    below_floor bigint not null
+    below_floor bigint not null,
+    again_of varchar
 );
 
 create table if not exists review_strata (

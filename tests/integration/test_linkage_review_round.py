@@ -23,7 +23,8 @@ from exchange.review import MATCH, NON_MATCH, open_pairs, seal_verdicts
 from linkage.model import LinkageModelError, read_model
 from linkage.model_candidate import MODEL_FILE, adopt, candidate_from_verdicts, compare_candidate
 from linkage.people import resolve_people
-from linkage.review_store import reviewed_samples, send_sample, take_verdicts
+from linkage.review_again import against_linkage
+from linkage.review_store import reviewed_samples, send_again, send_sample, take_verdicts
 from linkage.review_universe import universe_of
 from linkage.training import write_model
 
@@ -90,6 +91,30 @@ def test_verdicts_that_came_back_tell_precision_and_recall(
     assert found.precision.low <= precision <= found.precision.high
     assert found.precision.high - found.precision.low < 0.08
     assert 0.8 < found.recall.low <= found.recall.high <= 1
+
+
+def test_verdicts_against_linkage_are_looked_at_again_hidden_among_others(reviewed: TwoZones) -> None:
+    zones, zone = reviewed, reviewed.analytics
+    before = reviewed_samples(zone)[-1]
+    against = against_linkage(before.judged().verdict, before.judged().linked)
+    name, pairs = send_again(zone, before.sample_id, 1, TODAY)
+    assert pairs == 2 * against.sum()
+    opened, _ = open_pairs(zones.home, zones.council.keys, 1_000)
+    rows = next(package.rows for package in opened if package.sample_id == name)
+    # A second reviewer who finds that the first was always right but once.
+    first = {(row["record_ref_l"], row["record_ref_r"]): row["verdict"] for row in before.pairs.to_pylist()}
+    second = [first[row["record_ref_l"], row["record_ref_r"]] for row in rows.to_pylist()]
+    second[0] = NON_MATCH if second[0] == MATCH else MATCH
+    verdicts = rows.append_column("verdict", pa.array(second))
+    seal_verdicts(zones.home, zones.council.keys, name, TODAY, verdicts)
+    assert take_verdicts(zone, TODAY).taken == {name: pairs}
+
+    after = reviewed_samples(zone)[-1]
+    assert after.sample_id == before.sample_id
+    assert after.pairs.num_rows == before.pairs.num_rows
+    assert after.estimated().cannot_tell == before.estimated().cannot_tell + 1
+    with zone.linkage() as store:
+        store.execute("delete from review_verdicts where sample_id = ?", [name])
 
 
 def test_verdicts_on_pairs_that_nobody_asked_about_are_refused(reviewed: TwoZones) -> None:
