@@ -17,6 +17,8 @@ from evaluation.linkage_groups import GROUPINGS
 from evaluation.linkage_origins import FEWEST_PAIRS
 from evaluation.linkage_report import LinkageReport
 from evaluation.linkage_two_sides import SideFigures
+from governance.linkage_checks import read_linkage_checks
+from linkage.nights import findings_of_newest
 
 TEMPLATE = Path(__file__).with_name("linkage_page.html.j2")
 STYLE = Path(__file__).with_name("page_style.css.j2")
@@ -71,6 +73,7 @@ def page(report: LinkageReport) -> str:
             ),
             key=lambda told: -told[2],
         ),
+        findings=findings_of_newest(report.nights, read_linkage_checks()),
         plots={name: Markup(svg) for name, svg in _plots(report).items()},  # noqa: S704 made here, from numbers
         examples=[
             (

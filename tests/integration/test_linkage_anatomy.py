@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,6 +25,8 @@ from evaluation.linkage_two_sides import SideFigures, TwoSides
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.model import read_model
+from linkage.night_figures import NightFigures
+from linkage.nights import PastNight
 from linkage.pair_levels import levels_of_pairs
 from linkage.pairs import linking_connection, load_compared_records, score_pairs
 from linkage.waterfall import NoSuchRecordError, Waterfall, explain_pair, waterfalls
@@ -202,6 +205,16 @@ def test_the_command_explains_a_pair_in_token_terms(
     assert CliRunner().invoke(app, ["c1", "z9"]).exit_code == 1
 
 
+def nights() -> tuple[PastNight, ...]:
+    """Three good nights, and one on which everybody fell apart."""
+    usual = NightFigures(1_000, 400, 9, {"care": 300}, {}, {"nino_token": 500}, {})
+    broken = replace(usual, people=1_000)
+    return tuple(
+        PastNight(date(2026, 10, day), str(day), "model", day < 4, None, usual if day < 4 else broken)
+        for day in range(1, 5)
+    )
+
+
 def side(f1: float) -> SideFigures:
     return SideFigures(0.999, f1, f1, f1, None, 0.02, {})
 
@@ -227,7 +240,7 @@ def html(anatomy: Anatomy) -> str:
         weights=(WeightBand(0, 0, 3), WeightBand(10, 12, 1)),
         second_look=(Evidence("moved with others", 7.0, 30, 1),),
         examples=(Example("False: let in", ("d1", "e1"), told("d1", "e1")),),
-        nights=(),
+        nights=nights(),
         sides=TwoSides(side(0.99), side(0.98), side(0.1), side(0.3), side(0.7), 10, 4, 0.01, holds=True),
     )
     return page(report)
@@ -272,6 +285,11 @@ def test_the_page_asks_for_nothing_from_outside_and_names_nobody(html: str) -> N
 def test_the_page_shows_other_ways_of_linking_when_they_are_asked(html: str) -> None:
     assert "Splink on clear text" in html
     assert "By hand: NINO, or full name and date of birth" in html
+
+
+def test_the_page_says_what_strays_on_the_last_night(html: str) -> None:
+    assert "cluster sizes: records per person: 1, usually 2.5" in html
+    assert "✗ stopped" in html
 
 
 def test_the_page_says_what_could_not_be_measured(html: str) -> None:
