@@ -17,6 +17,7 @@ from exchange.link_key_schema import FILTER_BITS, FILTER_COLUMNS, TOKEN_COLUMNS
 from linkage.backend import BACKEND_VARIABLE, LinkageBackendError, linkage_backend
 from linkage.comparisons import BIRTH_DATE_TOKENS, comparison_columns
 from linkage.frequencies import frequencies_query, frequency_columns
+from linkage.short_tokens import with_short_tokens
 
 COMPARED = "compared_records"
 THREADS = 2
@@ -148,10 +149,10 @@ def load_compared_records(
     """Make the tables `alike` (record_ref, compared_as) and `compared_records`, one row per distinct
     identity.
 
-    A partner sends the same person with the same keys in many records; comparing one of them is enough.
-    Without `collapse`, every record is compared.
+    A partner sends the same person with the same keys in many records; comparing one of them is enough. Keys are the
+    same if two hashes of 64 bits over all of them are. Without `collapse`, every record is compared.
     """
-    connection.register("link_keys", link_keys)
+    connection.register("link_keys", with_short_tokens(link_keys))
     everything = ", ".join(("feed", *FILTER_COLUMNS, *TOKEN_COLUMNS, *extra_columns))
     identifying = " or ".join(f"{token} is not null" for token in IDENTIFYING_TOKENS) if collapse else "false"
     connection.execute(
@@ -160,7 +161,8 @@ def load_compared_records(
         select
             record_ref,
             min(record_ref) over (
-                partition by {everything}, case when {identifying} then '' else record_ref end
+                partition by hash({everything}), hash('again', {everything}),
+                case when {identifying} then '' else record_ref end
             ) as compared_as,
         from link_keys
         """
@@ -205,7 +207,7 @@ def score_pairs(
         counted = {
             column: connection.execute(frequencies_query(COMPARED, column)).to_arrow_table()
             if frequencies is None
-            else frequencies[column]
+            else with_short_tokens(frequencies[column])
             for column in frequency_columns(settings)
         }
         predict = _predict_on_spark if linkage_backend() == "spark" else _predict_on_duckdb

@@ -98,7 +98,9 @@ def score_on_spark(
         )
         linker = Linker(compared, spark_settings(settings), api, set_up_basic_logging=False)
         for column, counted in frequencies.items():
-            linker.table_management.register_term_frequency_lookup(spark.createDataFrame(counted), column)
+            linker.table_management.register_term_frequency_lookup(
+                spark.createDataFrame(_with_signed_words(counted)), column
+            )
         predicted = linker.inference.predict().physical_name
         return {
             name: spark.sql(
@@ -163,7 +165,7 @@ def _with_exact_doubles(node: exp.Expression) -> exp.Expression:
 
 
 def _with_signed_words(records: pa.Table) -> pa.Table:
-    """Return `records` with the words of the filter as Spark's only whole numbers of 64 bits, the same bits."""
+    """Return `records` with filter words and tokens as Spark's only whole numbers of 64 bits, the same bits."""
     for place, name in enumerate(records.column_names):
         if records.schema.field(name).type == pa.uint64():
             words = [chunk.view(pa.int64()) for chunk in records[name].chunks]
