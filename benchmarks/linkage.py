@@ -139,8 +139,9 @@ def _by_splink(link_keys: pa.Table, scored: Any) -> None:
     connection = linking_connection()
     connection.register("nodes", link_keys.select(["record_ref"]))
     connection.register("edges", scored.edges)
+    # The edges are those above the threshold already.
     cluster_pairwise_predictions_at_threshold(
-        "nodes", "edges", DuckDBAPI(connection=connection), "record_ref", threshold_match_weight=0.4
+        "nodes", "edges", DuckDBAPI(connection=connection), "record_ref"
     )
 
 
