@@ -2,6 +2,9 @@
 
 Partners leave UPRNs out; the gazetteer knows every property's. Distinct address texts are matched once:
 what was found (or not) is remembered under a keyed hash of the text, so that a replay costs nothing.
+
+A text that leads to a building and to none of its flats has the building's UPRN remembered beside it, and no home:
+a building's reference would make one household of all its flats.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ import hmac
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -32,6 +37,11 @@ flat is not taken for the home."""
 SURE_MATCH_WEIGHT = 10.0
 """Match weight from which a match is told as sure: a thousand to one."""
 
+AS_WRITTEN, SURE, LIKELY = "as_written", "sure", "likely"
+PARENT, AMBIGUOUS, UNMATCHED = "parent", "ambiguous", "unmatched"
+LEVELS = (AS_WRITTEN, SURE, LIKELY, PARENT, AMBIGUOUS, UNMATCHED)
+"""How an address text is matched, best first. The first three have a UPRN; `parent` has that of the building."""
+
 CLEANING_CHUNKS = 1
 """The matcher's own batching: a district's gazetteer fits in one batch."""
 
@@ -43,6 +53,15 @@ create table if not exists gazetteer (
 create table if not exists address_matches (
     text_mac varchar primary key, uprn varchar, match_weight double, gazetteer_size bigint
 );
+alter table address_matches add column if not exists parent_uprn varchar;
+alter table address_matches add column if not exists level varchar;
+"""
+"""`level` is null in what was remembered before there were levels."""
+
+# Of a home made before there were levels, and of a house that has been made into flats since.
+BUILDINGS_ARE_NO_HOMES = f"""
+update address_matches set parent_uprn = uprn, uprn = null, level = '{PARENT}'
+where uprn in (select parent_uprn from gazetteer)
 """
 
 NEWEST_ADDRESSES = """
@@ -54,7 +73,20 @@ qualify row_number() over (
 ) = 1
 """
 
-MATCHED = "select text_mac, uprn from address_matches where uprn is not null"
+MATCHED = f"""
+select
+    text_mac,
+    case
+        when level is not null then level
+        when uprn is null then '{UNMATCHED}'
+        when match_weight is null then '{AS_WRITTEN}'
+        when match_weight >= {SURE_MATCH_WEIGHT} then '{SURE}'
+        else '{LIKELY}'
+    end as level,
+    uprn,
+    parent_uprn
+from address_matches
+"""
 
 # A text that found no property is tried again once the gazetteer has grown: new buildings appear some weeks
 # late.
@@ -66,7 +98,8 @@ class AddressReport:
     """What one call matched: counts of distinct address texts.
 
     `matched` are `as_written` (as the gazetteer writes them), `sure` (a match weight of at least
-    `SURE_MATCH_WEIGHT`) or `likely` (less). `unmatched` are near none of the gazetteer's, or as near to two.
+    `SURE_MATCH_WEIGHT`) or `likely` (less). `parent` lead to one building and to none of its flats, `ambiguous` are
+    as near to properties of two buildings, `unmatched` are near none.
     """
 
     feed: str
@@ -77,29 +110,56 @@ class AddressReport:
     as_written: int
     sure: int
     likely: int
+    parent: int
+    ambiguous: int
+
+
+class Match(NamedTuple):
+    """What matching found for one address text. `parent_uprn` is the building's where `level` is `parent`."""
+
+    level: str
+    uprn: str | None = None
+    parent_uprn: str | None = None
+    match_weight: float | None = None
+
+
+NOT_FOUND = Match(UNMATCHED)
 
 
 @dataclass(frozen=True)
 class MatchedAddresses:
-    """UPRNs by keyed hash of the address text: what matching has found so far."""
+    """Matches by keyed hash of the address text: what matching has found so far."""
 
     key: bytes
-    uprn_of: Mapping[str, str]
+    found: Mapping[str, Match]
 
     def uprns(
         self,
         addresses: pa.Array | pa.ChunkedArray | None,
         postcodes: pa.Array | pa.ChunkedArray | None,
         count: int,
-        wanted: pa.Array | pa.ChunkedArray | None = None,
     ) -> pa.Array:
-        """Return the UPRN of each of `count` addresses, null where none is known or where `wanted` is
-        false."""
-        if addresses is None or not self.uprn_of:
-            return pa.nulls(count, pa.string())
+        """Return the UPRN of each of `count` addresses, null where none is known."""
+        return self.matches(addresses, postcodes, count)["uprn"].combine_chunks()
+
+    def matches(
+        self,
+        addresses: pa.Array | pa.ChunkedArray | None,
+        postcodes: pa.Array | pa.ChunkedArray | None,
+        count: int,
+        wanted: pa.Array | pa.ChunkedArray | None = None,
+    ) -> pa.Table:
+        """Return level, uprn and parent_uprn of each of `count` addresses; null where there is no text, or where
+        `wanted` is false."""
+        names = ("level", "uprn", "parent_uprn")
+        if addresses is None:
+            return pa.table({name: pa.nulls(count, pa.string()) for name in names})
         texts = _text_column(addresses, postcodes, wanted).dictionary_encode()
-        found = [self.uprn_of.get(_mac(self.key, text)) for text in texts.dictionary.to_pylist()]
-        return pa.array(found, pa.string()).take(texts.indices)
+        found = [self.found.get(_mac(self.key, text), NOT_FOUND) for text in texts.dictionary.to_pylist()]
+        columns = {
+            name: pa.array([each[place] for each in found], pa.string()) for place, name in enumerate(names)
+        }
+        return pa.table({name: column.take(texts.indices) for name, column in columns.items()})
 
 
 def match_addresses(zone: CouncilZone, feed: str, delivery_ids: Sequence[str]) -> AddressReport:
@@ -121,15 +181,16 @@ def match_addresses(zone: CouncilZone, feed: str, delivery_ids: Sequence[str]) -
             return _report(ledger, feed, macs, known=len(macs & settled))
         waiting = set(own).union(*(_waiting_texts(ledger, other) for other in zone.contracts.values()))
         new = sorted(text for text in waiting if _mac(key, text) not in settled)
-        gazetteer = ledger.execute("select uprn, address, postcode from gazetteer order by uprn")
-        _remember(ledger, key, new, _match(gazetteer.fetch_arrow_table(), new), size)
+        gazetteer = ledger.execute("select uprn, address, postcode, parent_uprn from gazetteer order by uprn")
+        _remember(ledger, key, new, match_texts(gazetteer.fetch_arrow_table(), new), size)
         return _report(ledger, feed, macs, known=len(macs & settled))
 
 
 def matched_addresses(zone: CouncilZone, ledger: duckdb.DuckDBPyConnection) -> MatchedAddresses:
     """Return what matching has found so far."""
     ledger.execute(GAZETTEER_TABLES)
-    return MatchedAddresses(_text_key(zone), dict(ledger.execute(MATCHED).fetchall()))
+    known = ledger.execute(MATCHED).fetchall()
+    return MatchedAddresses(_text_key(zone), {mac: Match(*match) for mac, *match in known})
 
 
 def refresh_gazetteer(zone: CouncilZone, ledger: duckdb.DuckDBPyConnection) -> None:
@@ -143,6 +204,7 @@ def refresh_gazetteer(zone: CouncilZone, ledger: duckdb.DuckDBPyConnection) -> N
         for table in contract.tables:
             if is_gazetteer(table) and _exists(ledger, table):
                 _take_addresses(ledger, contract, table)
+    ledger.execute(BUILDINGS_ARE_NO_HOMES)
 
 
 def is_gazetteer(table: Table) -> bool:
@@ -185,6 +247,13 @@ def _take_addresses(ledger: duckdb.DuckDBPyConnection, contract: FeedContract, t
     ledger.unregister("arriving_addresses")
 
 
+def address_texts(
+    addresses: pa.Array | pa.ChunkedArray, postcodes: pa.Array | pa.ChunkedArray | None
+) -> set[str]:
+    """Return the distinct texts to match of rows of addresses and postcodes."""
+    return _distinct(_texts(addresses, postcodes))
+
+
 def _waiting_texts(
     ledger: duckdb.DuckDBPyConnection, contract: FeedContract, delivery_ids: set[str] | None = None
 ) -> set[str]:
@@ -217,9 +286,9 @@ def texts_without_uprn(table: Table, rows: pa.Table) -> set[str]:
 
 
 def matched_in(gazetteer: pa.Table, texts: Iterable[str], key: bytes) -> MatchedAddresses:
-    """Match `texts` against a gazetteer of one's own (uprn, address, postcode) and keep nothing: for evaluation."""
-    found = _match(gazetteer, sorted(texts))
-    return MatchedAddresses(key, {_mac(key, text): uprn for text, (uprn, _) in found.items()})
+    """Match `texts` against a gazetteer of one's own and keep nothing: for evaluation."""
+    found = match_texts(gazetteer, sorted(texts))
+    return MatchedAddresses(key, {_mac(key, text): each for text, each in found.items()})
 
 
 # Only a text that is one property's alone: two flats of one written address are left to the matcher.
@@ -229,30 +298,55 @@ with places as (
         replace(upper(postcode), ' ', '') as code, min(uprn) as uprn
     from gazetteer group by all having count(*) = 1
 )
-select texts.text, places.uprn
+select texts.text, places.uprn, null::double as match_weight
 from texts join places
     on regexp_replace(split_part(texts.text, chr(10), 1), '[^A-Z0-9]', '', 'g') = places.line
         and replace(split_part(texts.text, chr(10), 2), ' ', '') = places.code
 """
 
 
-def _match(gazetteer: pa.Table, texts: Sequence[str]) -> dict[str, tuple[str, float | None]]:
-    """Return the UPRN and match weight of every text that has a clear match in uprn, address, postcode.
+LEVELS_OF_CANDIDATES = Path(__file__).with_name("address_levels.sql")
+
+CANDIDATE_SCHEMA = pa.schema([("text", pa.string()), ("uprn", pa.string()), ("match_weight", pa.float64())])
+"""One row for each property that a text may mean; no weight: as the gazetteer writes it."""
+
+
+def match_texts(gazetteer: pa.Table, texts: Sequence[str]) -> dict[str, Match]:
+    """Return what is found for every one of `texts` in `gazetteer`: uprn, address, postcode and, if it has it,
+    parent_uprn.
 
     A text that is one property's address and postcode letter by letter, but for spaces, commas and case, has no
     weight. Many are, and the matcher that the others need costs a hundred times as much.
     """
+    if "parent_uprn" not in gazetteer.column_names:
+        gazetteer = gazetteer.append_column("parent_uprn", pa.nulls(gazetteer.num_rows, pa.string()))
     with duckdb.connect(":memory:", config={"temp_directory": ""}) as connection:
         connection.execute("set threads = 2")
         connection.register("gazetteer", gazetteer)
         connection.register("texts", pa.table({"text": pa.array(texts, pa.string())}))
-        exact = connection.execute(LETTERS_AND_DIGITS).fetchall()
-    found: dict[str, tuple[str, float | None]] = {text: (str(uprn), None) for text, uprn in exact}
-    rest = [text for text in texts if text not in found]
-    return found | _matched_by_likeness(gazetteer, rest) if rest else found
+        exact = connection.execute(LETTERS_AND_DIGITS).fetch_arrow_table()
+        written = _distinct(exact["text"].to_pylist())
+        rest = [text for text in texts if text not in written]
+        alike = _candidates_by_likeness(gazetteer.drop_columns("parent_uprn"), rest) if rest else None
+        candidates = [exact] if alike is None else [exact, alike]
+        connection.register(
+            "candidates", pa.concat_tables([rows.cast(CANDIDATE_SCHEMA) for rows in candidates])
+        )
+        names = {"as_written": AS_WRITTEN, "sure": SURE, "likely": LIKELY, "parent": PARENT}
+        limits = {
+            "minimum_match_weight": MINIMUM_MATCH_WEIGHT,
+            "minimum_distinguishability": MINIMUM_DISTINGUISHABILITY,
+            "sure_match_weight": SURE_MATCH_WEIGHT,
+        }
+        decided = connection.execute(
+            LEVELS_OF_CANDIDATES.read_text(encoding="utf-8"),
+            names | {"ambiguous": AMBIGUOUS, "unmatched": UNMATCHED} | limits,
+        ).fetchall()
+    return {text: Match(*rest_of_match) for text, *rest_of_match in decided}
 
 
-def _matched_by_likeness(gazetteer: pa.Table, texts: Sequence[str]) -> dict[str, tuple[str, float | None]]:
+def _candidates_by_likeness(gazetteer: pa.Table, texts: Sequence[str]) -> pa.Table:
+    """Return the properties that each of `texts` may mean, with their match weights."""
     # Imported here: it brings Splink, and most nights have no new address.
     from uk_address_matcher import AddressMatcher, ExactMatchStage, SplinkStage
 
@@ -273,26 +367,32 @@ def _matched_by_likeness(gazetteer: pa.Table, texts: Sequence[str]) -> dict[str,
             "gazetteer", gazetteer.rename_columns(["unique_id", "address_concat", "postcode"])
         )
         connection.register("messy", messy)
+        likeness = SplinkStage()
         matcher = AddressMatcher(
             canonical_addresses=connection.sql("from gazetteer"),
             addresses_to_match=connection.sql("from messy"),
             con=connection,
-            stages=[
-                ExactMatchStage(),
-                SplinkStage(
-                    final_match_weight_threshold=MINIMUM_MATCH_WEIGHT,
-                    final_distinguishability_threshold=MINIMUM_DISTINGUISHABILITY,
-                ),
-            ],
+            stages=[ExactMatchStage(), likeness],
             cleaning_num_chunks=CLEANING_CHUNKS,
             show_progress="off",
         )
-        matches = matcher.match().matches(all_columns=True)
-        weight = "match_weight" if "match_weight" in matches.columns else "null::double as match_weight"
-        found = matches.filter("resolved_canonical_id is not null").project(
-            f"unique_id, resolved_canonical_id, {weight}"
+        exact = matcher.match().matches().filter("match_reason not ilike '%splink%'")
+        parts = [
+            exact.filter("resolved_canonical_id is not null").project(
+                "unique_id, resolved_canonical_id as uprn, null::double as match_weight"
+            )
+        ]
+        if likeness.best_matches_table is not None:
+            # All candidates, not only the best: without them nobody can tell two flats from no match at all.
+            near = connection.table(likeness.best_matches_table).filter("unique_id_l is not null")
+            parts.append(near.project("unique_id_r as unique_id, unique_id_l as uprn, match_weight"))
+        found = pa.concat_tables(
+            [part.fetch_arrow_table().rename_columns(["place", "uprn", "match_weight"]) for part in parts],
+            promote_options="permissive",
         )
-        return {texts[int(place)]: (str(uprn), weight) for place, uprn, weight in found.fetchall()}
+        places = found["place"].cast(pa.int64()).combine_chunks()
+        candidates = found.set_column(0, "text", pa.array(texts, pa.string()).take(places))
+        return candidates.cast(CANDIDATE_SCHEMA)
     finally:
         connection.close()
 
@@ -301,40 +401,38 @@ def _remember(
     ledger: duckdb.DuckDBPyConnection,
     key: bytes,
     texts: Sequence[str],
-    found: Mapping[str, tuple[str, float | None]],
+    found: Mapping[str, Match],
     gazetteer_size: int,
 ) -> None:
-    nothing: tuple[str | None, float | None] = (None, None)
-    results = [found.get(text, nothing) for text in texts]
+    results = [found[text] for text in texts]
     remembered = pa.table(
         {
             "text_mac": [_mac(key, text) for text in texts],
-            "uprn": pa.array([uprn for uprn, _ in results], pa.string()),
-            "match_weight": pa.array([weight for _, weight in results], pa.float64()),
+            "uprn": pa.array([each.uprn for each in results], pa.string()),
+            "match_weight": pa.array([each.match_weight for each in results], pa.float64()),
             "gazetteer_size": pa.array([gazetteer_size] * len(texts), pa.int64()),
+            "parent_uprn": pa.array([each.parent_uprn for each in results], pa.string()),
+            "level": pa.array([each.level for each in results], pa.string()),
         }
     )
     ledger.register("remembered", remembered)
-    ledger.execute("insert or replace into address_matches select * from remembered")
+    ledger.execute("insert or replace into address_matches by name select * from remembered")
     ledger.unregister("remembered")
 
 
-BANDS = """
-select
-    count(*) filter (match_weight is null),
-    count(*) filter (match_weight >= ?),
-    count(*) filter (match_weight < ?)
-from address_matches join asked using (text_mac)
-where uprn is not null
-"""
+LEVELS_ASKED = f"select level, count(*) from ({MATCHED}) join asked using (text_mac) group by level"
 
 
 def _report(ledger: duckdb.DuckDBPyConnection, feed: str, macs: set[str], known: int) -> AddressReport:
     ledger.register("asked", pa.table({"text_mac": pa.array(sorted(macs), pa.string())}))
-    bands = ledger.execute(BANDS, [SURE_MATCH_WEIGHT, SURE_MATCH_WEIGHT]).fetchone() or (0, 0, 0)
+    levels: dict[str, int] = dict(ledger.execute(LEVELS_ASKED).fetchall())
     ledger.unregister("asked")
-    matched = sum(bands)
-    return AddressReport(feed, len(macs), known, matched, len(macs) - matched, *bands)
+    told = sum(levels.values())
+    counts = {level: levels.get(level, 0) for level in LEVELS}
+    # Without a gazetteer nothing is remembered.
+    counts[UNMATCHED] += len(macs) - told
+    matched = counts[AS_WRITTEN] + counts[SURE] + counts[LIKELY]
+    return AddressReport(feed, len(macs), known, matched, **counts)
 
 
 SEPARATOR = "\n"

@@ -216,13 +216,13 @@ def _with_matched_uprns(table: Table, rows: pa.Table, matched: MatchedAddresses)
     missing = pc.is_null(rows[name])
     if not pc.any(missing).as_py():
         return rows
-    found = matched.uprns(
+    found = matched.matches(
         address_text(table, rows, Identifier.ADDRESS),
         address_text(table, rows, Identifier.POSTCODE),
         rows.num_rows,
         wanted=missing,
     )
-    return rows.set_column(rows.column_names.index(name), name, pc.coalesce(rows[name], found))
+    return rows.set_column(rows.column_names.index(name), name, pc.coalesce(rows[name], found["uprn"]))
 
 
 def _payload(
