@@ -1,7 +1,7 @@
 """Linkage of a county from nothing: on pseudonyms, and of clear text with the same blocking, in one run.
 
 Both sides compare the same pairs of the same distinct identities in DuckDB. The clear side compares names by their
-letters and dates and numbers by their slips (`evaluation.linkage_two_sides`), then clusters as Splink does; ours
+letters and dates and numbers by their slips (`evaluation.linkage.two_sides`), then clusters as Splink does; ours
 compares link keys with the reviewed model, then clusters with its guards and takes the second look. Making the county,
 encoding and the training of the clear model are not counted. Each side has a process of its own, for its peak memory.
 
@@ -25,15 +25,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evaluation.linkage_identities import newest_identities
-from evaluation.linkage_two_sides import RANDOM_PAIRS, clear_columns, clear_plan, link_keys_of
+from evaluation.linkage.identities import newest_identities
+from evaluation.linkage.two_sides import RANDOM_PAIRS, clear_columns, clear_plan, link_keys_of
 from evaluation.passing_keys import PassingKeys
-from linkage.clusters import cluster
+from linkage.candidates.training import SEED, county_plan, train_settings
+from linkage.clustering.clusters import cluster
+from linkage.clustering.second_look import second_links
 from linkage.model import read_model
-from linkage.pairs import linking_connection, score_pairs
 from linkage.people import edges_by_row
-from linkage.second_look import second_links
-from linkage.training import SEED, county_plan, train_settings
+from linkage.scoring.pairs import linking_connection, score_pairs
 from stores.home import Home
 
 SMALL, LARGE = 12_000, 104_000

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.linkage_review import A_DAY, county_universe, coverage_of_reviews
+from evaluation.linkage.review import A_DAY, county_universe, coverage_of_reviews
 from linkage.model import read_model
-from linkage.review_sample import draw_sample
+from linkage.review.sample import draw_sample
 from stores.home import Home
 from synthetic.county import make_county
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from bridge.notes.concept_rows import note_concepts
 from bridge.notes.identifiers import IdentifierFinder, NoteSubject
-from evaluation.notes_sentences import HELD_BACK
-from evaluation.notes_sources import county_notes, county_world, known_people
+from evaluation.notes.sentences import HELD_BACK
+from evaluation.notes.sources import county_notes, county_world, known_people
 
 NOTES = 10_000
 BEGIN = """

@@ -27,8 +27,8 @@ from governance.agreements import AgreementError
 from governance.audit_log import AuditLogError
 from governance.contracts import ContractError
 from governance.retention import RetentionExpiredError
-from linkage.backend import LinkageBackendError
 from linkage.model import LinkageModelError
+from linkage.scoring.backend import LinkageBackendError
 from stores.encrypted import StoreBusyError, StoreUnreadableError
 from stores.key_rotation import KeyRotationError
 from stores.keys import KeyUnavailableError

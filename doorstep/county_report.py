@@ -13,8 +13,8 @@ from doorstep.console import AsJson, console, errors, print_json
 from stores.home import Home
 
 if TYPE_CHECKING:
-    from evaluation.county import CountyJudged
-    from evaluation.county_figures import Figure
+    from evaluation.county.figures import Figure
+    from evaluation.county.report import CountyJudged
 
 PAGE = "county_report.html"
 
@@ -34,7 +34,7 @@ def report(
     and `verdict`), `error_rates` (by kind and feed), `oracle`, `lead_times`, `feeds`, `off` and `not_measured`
     (names), `holds`; the page is written only where `--out` says. Exits with 1 when a figure is off.
     """
-    from evaluation.county import NoCountyError, evaluate_county
+    from evaluation.county.report import NoCountyError, evaluate_county
 
     home = Home(county.resolve()) if county else Home.from_environment()
     try:
@@ -47,7 +47,7 @@ def report(
     else:
         _show(judged)
     if out or not as_json:
-        from evaluation.county_page import write_page
+        from evaluation.county.page import write_page
 
         written = write_page(judged, out or home.root / PAGE)
         errors.print(f"Wrote {written}.", highlight=False)
@@ -68,8 +68,8 @@ def document_of(judged: CountyJudged) -> dict[str, Any]:
 
 
 def _show(judged: CountyJudged) -> None:
-    from evaluation.county_figures import Verdict
-    from evaluation.county_page import told, told_wanted
+    from evaluation.county.figures import Verdict
+    from evaluation.county.page import told, told_wanted
 
     households = int(judged.parameters["households"])
     table = Table("figure", "this county (95 %)", "wanted", "verdict", title_justify="left")
@@ -86,6 +86,6 @@ def _show(judged: CountyJudged) -> None:
 
 
 def _sentence(figure: Figure) -> str:
-    from evaluation.county_page import told, told_wanted
+    from evaluation.county.page import told, told_wanted
 
     return f"{figure.name}: {told(figure)}, wanted {told_wanted(figure)}"

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from doorstep.console import AsJson, console, errors, print_json
+from doorstep.evaluate_addresses import evaluate_addresses
 from doorstep.evaluate_blocking import evaluate_blocking
 from doorstep.evaluate_households import evaluate_households
 from doorstep.evaluate_page import LINKAGE_PAGE, write_linkage_page
@@ -22,6 +23,7 @@ LARGEST_F1_LOSS = 0.010
 
 
 app.command("notes")(evaluate_notes)
+app.command("addresses")(evaluate_addresses)
 app.command("blocking")(evaluate_blocking)
 app.command("households")(evaluate_households)
 
@@ -81,7 +83,7 @@ def linkage(
 
 
 def _judge(dataset: str | None, file: Path | None, truth: str | None, mapping: list[str]) -> dict[str, Any]:
-    from evaluation.linkage_datasets import Dataset, evaluate_dataset, evaluate_file
+    from evaluation.linkage.peers import Dataset, evaluate_dataset, evaluate_file
 
     if file is not None:
         if truth is None or not mapping:
@@ -110,7 +112,7 @@ def _judge(dataset: str | None, file: Path | None, truth: str | None, mapping: l
 def _judge_county(clear: bool) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from evaluation.linkage_county import compare_county, evaluate_county
+    from evaluation.linkage.county import compare_county, evaluate_county
 
     home = Home.from_environment()
     if clear:

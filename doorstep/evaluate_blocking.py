@@ -12,7 +12,7 @@ from doorstep.console import AsJson, console, errors, print_json
 from stores.home import Home
 
 if TYPE_CHECKING:
-    from evaluation.linkage_blocking import BlockingFigures
+    from evaluation.linkage.blocking import BlockingFigures
 
 
 def evaluate_blocking(as_json: AsJson = False) -> None:
@@ -21,9 +21,9 @@ def evaluate_blocking(as_json: AsJson = False) -> None:
     `only here`: true pairs that no other rule in use reaches. With --json: `records`, `true_pairs`, `reached` and
     `rules`, each with `rule`, `in_use`, `compared`, `reached` and `only_here`.
     """
-    from evaluation.linkage_blocking import blocking_figures
-    from evaluation.linkage_county import TruthMissingError
-    from evaluation.linkage_judged import judged_home
+    from evaluation.linkage.blocking import blocking_figures
+    from evaluation.linkage.county import TruthMissingError
+    from evaluation.linkage.judged import judged_home
 
     try:
         judged = judged_home(Home.from_environment())

@@ -13,7 +13,7 @@ from doorstep.console import console, errors, print_json
 from stores.home import Home
 
 if TYPE_CHECKING:
-    from evaluation.linkage_report import LinkageReport
+    from evaluation.linkage.report import LinkageReport
 
 LINKAGE_PAGE = "linkage_report.html"
 
@@ -24,9 +24,9 @@ def write_linkage_page(*, clear: bool, out: Path | None, as_json: bool) -> None:
     With `clear`, the other ways of linking the same records stand beside it. With `as_json` the page is written only
     where `out` says.
     """
-    from evaluation.linkage_county import TruthMissingError, compare_county
-    from evaluation.linkage_page import write_page
-    from evaluation.linkage_report import report_linkage
+    from evaluation.linkage.county import TruthMissingError, compare_county
+    from evaluation.linkage.page import write_page
+    from evaluation.linkage.report import report_linkage
 
     home = Home.from_environment()
     try:

@@ -12,7 +12,7 @@ from stores.analytics import AnalyticsZone
 from stores.home import Home
 
 if TYPE_CHECKING:
-    from linkage.nights import PastNight
+    from linkage.nights.drift import PastNight
 
 NIGHTS_SHOWN = 14
 
@@ -31,7 +31,7 @@ def drift(
     Exits with 1 when the newest night is not good.
     """
     from governance.linkage_checks import read_linkage_checks
-    from linkage.nights import NoNightError, accept_newest_night, findings_of_newest, past_nights
+    from linkage.nights.drift import NoNightError, accept_newest_night, findings_of_newest, past_nights
 
     zone = AnalyticsZone.open(Home.from_environment())
     if accept:

@@ -13,7 +13,7 @@ from stores.analytics import AnalyticsZone
 from stores.home import Home
 
 if TYPE_CHECKING:
-    from linkage.waterfall import ExplainedPair
+    from linkage.scoring.waterfall import ExplainedPair
 
 
 def explain(
@@ -27,7 +27,7 @@ def explain(
     `match_weight`, `threshold`, `shared_rules`, `ruled_out`, `identical`), `linked` (by itself) and `same_person`
     (what clustering made of it). Exits with 1 when a reference is unknown.
     """
-    from linkage.waterfall import NoSuchRecordError, explain_pair
+    from linkage.scoring.waterfall import NoSuchRecordError, explain_pair
 
     try:
         explained = explain_pair(AnalyticsZone.open(Home.from_environment()), first, second)

@@ -14,8 +14,8 @@ from doorstep.console import AsJson, console, print_json
 from stores.home import Home
 
 if TYPE_CHECKING:
-    from linkage.model_comparison import ModelComparison
-    from linkage.review_estimate import Estimate
+    from linkage.candidates.comparison import ModelComparison
+    from linkage.review.estimate import Estimate
     from stores.analytics import AnalyticsZone
 
 Candidate = Annotated[
@@ -45,16 +45,17 @@ def train(
     """Train a candidate on the present link keys, draw its charts, and compare it with the model in use.
 
     Writes model.json, comparison.json, comparison.html, match_weights.html and m_u_parameters.html. Nothing is
-    adopted, and no night uses it. With --json: `folder` and the fields of `linkage.model_comparison.ModelComparison`.
+    adopted, and no night uses it. With --json: `folder` and the fields of
+    `linkage.candidates.comparison.ModelComparison`.
     """
-    from linkage.model_candidate import (
+    from linkage.candidates.candidate import (
         MODEL_FILE,
         candidate_folder,
         candidate_from_verdicts,
         train_candidate,
         with_threshold,
     )
-    from linkage.training import county_plan, write_model
+    from linkage.candidates.training import county_plan, write_model
     from stores.analytics import AnalyticsZone
 
     zone = AnalyticsZone.open(Home.from_environment())
@@ -70,9 +71,9 @@ def train(
 def compare(folder: Candidate = None, as_json: AsJson = False) -> None:
     """Compare a candidate with the model in use on the present link keys, and write its charts and page again.
 
-    With --json: `folder` and the fields of `linkage.model_comparison.ModelComparison`.
+    With --json: `folder` and the fields of `linkage.candidates.comparison.ModelComparison`.
     """
-    from linkage.model_candidate import candidate_folder
+    from linkage.candidates.candidate import candidate_folder
     from stores.analytics import AnalyticsZone
 
     zone = AnalyticsZone.open(Home.from_environment())
@@ -91,9 +92,9 @@ def adopt(
 
     Refused if the comparison is not of these two models.
     """
+    from linkage.candidates.candidate import adopt as adopt_candidate
+    from linkage.candidates.candidate import candidate_folder
     from linkage.model import MODEL_PATH
-    from linkage.model_candidate import adopt as adopt_candidate
-    from linkage.model_candidate import candidate_folder
     from stores.analytics import AnalyticsZone
 
     zone = AnalyticsZone.open(Home.from_environment())
@@ -108,10 +109,10 @@ def adopt(
 
 
 def _compare(zone: AnalyticsZone, folder: Path, as_json: bool) -> None:
-    from evaluation.linkage_model_page import write_model_page
+    from evaluation.linkage.model_page import write_model_page
+    from linkage.candidates.candidate import MODEL_FILE, PAGE_FILE, compare_candidate
+    from linkage.candidates.curves import threshold_curve, unlinkables
     from linkage.model import read_model
-    from linkage.model_candidate import MODEL_FILE, PAGE_FILE, compare_candidate
-    from linkage.model_curves import threshold_curve, unlinkables
     from linkage.people import read_link_keys
 
     comparison = compare_candidate(zone, folder)
@@ -132,7 +133,7 @@ def _write_splink_charts(settings: dict[str, Any], folder: Path) -> None:
     from splink.internals.charts import save_offline_chart
 
     from exchange.link_key_schema import LINK_KEY_SCHEMA
-    from linkage.pairs import COMPARED, linking_connection, load_compared_records, quiet_linker
+    from linkage.scoring.pairs import COMPARED, linking_connection, load_compared_records, quiet_linker
 
     connection = linking_connection()
     try:

@@ -18,7 +18,7 @@ from stores.home import Home
 
 if TYPE_CHECKING:
     from bridge.review.pairs import OpenedPair
-    from linkage.review_estimate import Estimate, ReviewEstimate
+    from linkage.review.estimate import Estimate, ReviewEstimate
 
 app = typer.Typer(
     help="Clerical review: people judge pairs of records on the council's side; precision and recall from that.",
@@ -46,7 +46,7 @@ def sample(
     """
     from governance.linkage_review import read_review_rules
     from linkage.model import read_model
-    from linkage.review_store import send_sample
+    from linkage.review.store import send_sample
     from stores.analytics import AnalyticsZone
 
     largest = read_review_rules().largest_sample
@@ -85,7 +85,7 @@ def again(
     Judge and return the new sample as the first, by another reviewer. Where the two differ, nobody can tell; the
     estimate of the first sample takes that in. With --json: `sample_id`, `pairs`.
     """
-    from linkage.review_store import send_again
+    from linkage.review.store import send_again
     from stores.analytics import AnalyticsZone
 
     zone = AnalyticsZone.open(Home.from_environment())
@@ -208,10 +208,10 @@ def estimate(as_json: AsJson = False) -> None:
     """Analytics zone: take in the verdicts that came back and print precision and recall with 95 % intervals.
 
     Of the newest sample with verdicts. With --json: `sample_id`, `model_version`, `below_floor`, `estimate` (the
-    fields of `linkage.review_estimate.ReviewEstimate`) and `refused`. Exits with 1 if there are none, or a package was
+    fields of `linkage.review.estimate.ReviewEstimate`) and `refused`. Exits with 1 if there are none, or a package was
     refused.
     """
-    from linkage.review_store import reviewed_samples, take_verdicts
+    from linkage.review.store import reviewed_samples, take_verdicts
     from stores.analytics import AnalyticsZone
 
     zone = AnalyticsZone.open(Home.from_environment())

@@ -67,7 +67,7 @@ def evaluate_notes(
     `holds`; for peer: `notes`, `different_texts`, `scenarios`, `holds`. Exits with 1 when a promise does not hold.
     """
     from evaluation.datasets import DatasetError
-    from evaluation.notes import evaluate_county_notes, evaluate_peer_notes
+    from evaluation.notes.report import evaluate_county_notes, evaluate_peer_notes
 
     if dataset not in ("county", "peer"):
         raise typer.BadParameter("give --dataset county or peer")

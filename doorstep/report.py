@@ -113,7 +113,7 @@ def _judged(home: Home) -> dict[str, Any]:
     """Judge linkage and risk against the county's truth; nothing where the home holds no synthetic county."""
     if not (home.truth / "county.json").is_file():
         return {"linkage": None, "risk": None, "broken_promises": []}
-    from evaluation.linkage_county import LEAST_PRECISION, LEAST_RECALL, evaluate_county
+    from evaluation.linkage.county import LEAST_PRECISION, LEAST_RECALL, evaluate_county
     from evaluation.risk import evaluate_risk
 
     linkage = evaluate_county(home)

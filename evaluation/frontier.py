@@ -1,7 +1,7 @@
 """The frontier of name filters and tokens: what each recipe keeps for linkage, and what it gives to an attacker.
 
 Every setting encodes the same people under the same keys. Linkage is trained and measured as on any foreign table of
-people (`evaluation.linkage_datasets`), with the levels of the name comparison put where the setting's own distances
+people (`evaluation.linkage.peers`), with the levels of the name comparison put where the setting's own distances
 fall. The attacks know every name in the table, and the recipe, and have no key.
 """
 
@@ -26,10 +26,10 @@ from evaluation.attacks.frequency import rank_match, value_counts
 from evaluation.attacks.graph import match_graphs
 from evaluation.attacks.patterns import mine_patterns
 from evaluation.datasets import PeopleTable, febrl, historical_50k
-from evaluation.linkage_datasets import encoded_table, figures_of, linkage_plan, trained_pairs
+from evaluation.linkage.peers import encoded_table, figures_of, linkage_plan, trained_pairs
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FILTER_COLUMNS, FIRST_EPOCH, TOKEN_COLUMNS
-from linkage.comparisons import comparison, level, name_comparison
+from linkage.scoring.comparisons import comparison, level, name_comparison
 from stores.keys import derive_key
 
 ATTACKED_NAMES = 2_500

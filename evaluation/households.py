@@ -27,7 +27,7 @@ import yaml
 
 from bridge.pseudonymise.identities import property_references
 from bridge.zone import CouncilZone
-from evaluation.linkage_county import TruthMissingError, truth_by_record
+from evaluation.linkage.county import TruthMissingError, truth_by_record
 from governance.project import project_folder
 from stores.analytics import AnalyticsZone
 from stores.home import Home

@@ -20,6 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from exchange.acceptance import check_accepted
+from exchange.address_levels import HOME_LEVELS
 from exchange.epoch_packages import EPOCH_NAME, EPOCHS_FOLDER, manifest_name
 from exchange.epoch_turn import add_link_keys, linkage_epoch, turn_epoch, waiting_epoch
 from exchange.link_key_schema import FIRST_EPOCH, LINK_KEY_SCHEMA
@@ -66,6 +67,9 @@ create table if not exists records.deliveries (
     contract_version varchar, primary key (feed, delivery_id)
 )
 """
+
+DELIVERY_COUNTS = tuple(pa.field(f"homes_{level}", pa.int64()) for level in HOME_LEVELS)
+"""Of `records.deliveries`: rows of people by how their home was found; null where a package does not tell."""
 
 PERSON_QUALITY = """
 create table if not exists records.person_quality (
@@ -219,6 +223,7 @@ def ensure_stores(zone: AnalyticsZone, feeds: Iterable[FeedContract]) -> None:
     with zone.warehouse() as warehouse:
         warehouse.execute("create schema if not exists records")
         warehouse.execute(DELIVERY_LEDGER)
+        _ensure_table(warehouse, "records.deliveries", DELIVERY_COUNTS)
         warehouse.execute("create table if not exists records.people (record_ref varchar, person_id varchar)")
         warehouse.execute(PERSON_QUALITY)
         for feed in missing:
@@ -266,7 +271,8 @@ def _shape(feed: FeedContract) -> str:
         for table in feed.payload_tables
     ]
     link_keys = [(column.name, str(column.type)) for column in LINK_KEY_FIELDS]
-    return hashlib.sha256(json.dumps([described, link_keys]).encode()).hexdigest()
+    counts = [column.name for column in DELIVERY_COUNTS]
+    return hashlib.sha256(json.dumps([described, link_keys, counts]).encode()).hexdigest()
 
 
 def _ensure_table(connection: duckdb.DuckDBPyConnection, name: str, fields: Sequence[pa.Field]) -> None:
@@ -319,17 +325,22 @@ def _store_payload(
         for package in arriving:
             label = package.label
             row_count = sum(part.rows.num_rows for part in package.parts if part.kind == "payload")
+            delivered = {
+                "feed": label.feed,
+                "delivery_id": label.delivery_id,
+                "delivery_date": label.delivery_date,
+                "received_date": label.received_date,
+                "kind": label.kind,
+                "row_count": row_count,
+                "contract_version": label.contract_version,
+            }
+            delivered |= {
+                f"homes_{level}": label.homes.get(level, 0) if label.homes else None for level in HOME_LEVELS
+            }
             warehouse.execute(
-                "insert into records.deliveries values (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    label.feed,
-                    label.delivery_id,
-                    label.delivery_date,
-                    label.received_date,
-                    label.kind,
-                    row_count,
-                    label.contract_version,
-                ],
+                f"insert into records.deliveries ({', '.join(delivered)}) "
+                f"values ({', '.join('?' * len(delivered))})",
+                list(delivered.values()),
             )
         warehouse.execute("commit")
     return counts

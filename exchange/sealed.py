@@ -112,7 +112,8 @@ class PackageLabel:
     """What a package says about itself, in clear but authenticated. Dates are ISO in the file.
 
     `kind` is `full` or `changes` for a partner's delivery, `epoch` for link keys made anew, `returns` for alerts
-    on their way back. `key_ids` names the keys that tokens and references were made with, by purpose.
+    on their way back. `key_ids` names the keys that tokens and references were made with, by purpose. `homes` counts
+    rows by how their home was found (`exchange.address_levels`); packages of before have none.
     """
 
     feed: str
@@ -124,6 +125,7 @@ class PackageLabel:
     contract_version: str
     epoch: int
     key_ids: Mapping[str, str] = field(default_factory=dict)
+    homes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -305,8 +307,9 @@ def _label_from(header: Mapping[str, Any]) -> PackageLabel:
             contract_version=header["contract_version"],
             epoch=header["epoch"],
             key_ids=header["key_ids"],
+            homes={str(level): int(count) for level, count in header.get("homes", {}).items()},
         )
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise SealedPackageError("its header lacks a field") from None
 
 

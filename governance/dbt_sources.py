@@ -102,9 +102,15 @@ _PERSON_QUALITY: dict[str, Any] = {
         {"name": "feeds", "description": "Feeds that the records are of."},
         {"name": "links", "description": "Links between the identities."},
         {"name": "density", "description": "Their share of all possible ones."},
-        {"name": "weakest_link", "description": "Match weight of the weakest link that holds the person together."},
+        {
+            "name": "weakest_link",
+            "description": "Match weight of the weakest link that holds the person together.",
+        },
         {"name": "confidence", "description": "Probability that this link is right, by the linkage model."},
-        {"name": "refused_links", "description": "Links to other people that contradictions or chains forbade."},
+        {
+            "name": "refused_links",
+            "description": "Links to other people that contradictions or chains forbade.",
+        },
     ],
 }
 

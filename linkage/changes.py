@@ -1,7 +1,8 @@
 """What one night has to link: which records changed since the last run, what they may meet, and whom that can touch.
 
-A pair's weight hangs on its two records and on how common their names are, told in steps (`linkage.frequencies`). What
-becomes of a record hangs on the connected component of links that it is in, and on nothing else (`linkage.clusters`).
+A pair's weight hangs on its two records and on how common their names are, told in steps (`scoring.frequencies`). What
+becomes of a record hangs on the connected component of links that it is in, and on nothing else
+(`clustering.clusters`).
 So it is enough to score the pairs that a changed record is in, and to cluster the components that a changed record or a
 new link is in: people come out exactly as if all records had been linked from nothing.
 
@@ -19,11 +20,11 @@ import duckdb
 import pyarrow as pa
 
 from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
-from linkage.clusters import CLUSTERED_COLUMNS
-from linkage.frequencies import STEPS_OF_AN_OCTAVE, frequency_columns, population_octave, step_of
-from linkage.joining import second_look_digest
+from linkage.clustering.clusters import CLUSTERED_COLUMNS
+from linkage.clustering.joining import second_look_digest
 from linkage.model import LinkageModel
-from linkage.pairs import IDENTIFYING_TOKENS
+from linkage.scoring.frequencies import STEPS_OF_AN_OCTAVE, frequency_columns, population_octave, step_of
+from linkage.scoring.pairs import IDENTIFYING_TOKENS
 from stores.encrypted import STORE
 
 STATE_VERSION = 2

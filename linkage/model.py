@@ -51,7 +51,7 @@ def read_model(path: Path = MODEL_PATH) -> LinkageModel:
         return LinkageModel(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise LinkageModelError(
-            f"{path}: no linkage model. Train one with `linkage.training.train_linkage_model`, review it, copy it here."
+            f"{path}: no linkage model. Train one with `doorstep linkage train`, compare it, adopt it."
         ) from None
     except (json.JSONDecodeError, TypeError) as error:
         raise LinkageModelError(

@@ -21,14 +21,14 @@ from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
 from linkage import changes as night_changes
 from linkage import people_store
 from linkage.changes import Changes
-from linkage.clusters import Clusters, Edges, cluster, component_of
-from linkage.confidence import quality_of
-from linkage.joining import ClusterLinks, joined_clusters, links_between
+from linkage.clustering.clusters import Clusters, Edges, cluster, component_of
+from linkage.clustering.confidence import quality_of
+from linkage.clustering.joining import ClusterLinks, joined_clusters, links_between
+from linkage.clustering.second_look import second_links
+from linkage.clustering.stable_ids import assign_person_ids
 from linkage.model import LinkageModel, read_model
-from linkage.pairs import REPORTED_WEIGHTS, ScoredPairs, score_pairs
 from linkage.people_store import KnownState, Resolved
-from linkage.second_look import second_links
-from linkage.stable_ids import assign_person_ids
+from linkage.scoring.pairs import REPORTED_WEIGHTS, ScoredPairs, score_pairs
 from stores.analytics import AnalyticsZone
 
 LINK_KEY_COLUMNS = ("record_ref", "feed", *FILTER_COLUMNS, *TOKEN_COLUMNS)

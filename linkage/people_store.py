@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from governance.person_traces import forget_history
 from linkage.changes import LINKED_RECORDS
-from linkage.stable_ids import Change
+from linkage.clustering.stable_ids import Change
 from stores.analytics import LINKAGE_STORE, AnalyticsZone
 from stores.encrypted import STORE, attach, storage_key
 

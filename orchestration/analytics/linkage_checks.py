@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from linkage.nights import Check, Finding, JudgedNight
+from linkage.nights.drift import Check, Finding, JudgedNight
 from orchestration.names import PEOPLE_KEY
 
 FINDINGS_TOLD = 50

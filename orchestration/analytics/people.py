@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from governance.contracts import FeedContract
-from linkage.nights import judge_night
+from linkage.nights.drift import judge_night
 from linkage.people import resolve_people
 from orchestration.analytics.datacentre import DataCentre
 from orchestration.analytics.linkage_checks import linkage_check_results, linkage_check_specs, night_metadata

@@ -18,9 +18,9 @@ from lxml import html
 from typer.testing import CliRunner
 
 from doorstep.cli import app
-from evaluation.county import CountyJudged, NoCountyError, evaluate_county
-from evaluation.county_figures import FULL_SIZE, Verdict
-from evaluation.county_page import page
+from evaluation.county.figures import FULL_SIZE, Verdict
+from evaluation.county.page import page
+from evaluation.county.report import CountyJudged, NoCountyError, evaluate_county
 from stores.home import Home
 from synthetic.county import make_county
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from doorstep.cli import app
-from evaluation import linkage_datasets
+from evaluation.linkage import peers as linkage_datasets
 
 FIGURES = {"precision": 0.99, "recall": 0.98, "f1": 0.985}
 

@@ -16,20 +16,20 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.link_keys.encoding import encode_link_keys
-from evaluation.clusters_measure import measure_clusters, measure_feed_pairs, measure_groups
-from evaluation.linkage_anatomy import CAUSES, Anatomy, JudgedRecords, anatomy_of
-from evaluation.linkage_groups import GROUPINGS
-from evaluation.linkage_page import page
-from evaluation.linkage_report import Evidence, Example, LinkageReport, WeightBand
-from evaluation.linkage_two_sides import SideFigures, TwoSides
+from evaluation.linkage.anatomy import CAUSES, Anatomy, JudgedRecords, anatomy_of
+from evaluation.linkage.clusters_measure import measure_clusters, measure_feed_pairs, measure_groups
+from evaluation.linkage.groups import GROUPINGS
+from evaluation.linkage.page import page
+from evaluation.linkage.report import Evidence, Example, LinkageReport, WeightBand
+from evaluation.linkage.two_sides import SideFigures, TwoSides
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.model import read_model
-from linkage.night_figures import NightFigures
-from linkage.nights import PastNight
-from linkage.pair_levels import levels_of_pairs
-from linkage.pairs import linking_connection, load_compared_records, score_pairs
-from linkage.waterfall import NoSuchRecordError, Waterfall, explain_pair, waterfalls
+from linkage.nights.drift import PastNight
+from linkage.nights.figures import NightFigures
+from linkage.scoring.pair_levels import levels_of_pairs
+from linkage.scoring.pairs import linking_connection, load_compared_records, score_pairs
+from linkage.scoring.waterfall import NoSuchRecordError, Waterfall, explain_pair, waterfalls
 from stores.analytics import AnalyticsZone
 from stores.home import Home
 from stores.keys import ANALYTICS_ROOTS, create_missing_keys

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.datasets import BENCHMARK_DATA_VARIABLE, DatasetError, febrl, historical_50k
-from evaluation.linkage_datasets import evaluate_dataset, evaluate_file
+from evaluation.linkage.peers import evaluate_dataset, evaluate_file
 
 LARGEST_LOSS = 0.010
 FIGURES = {"precision", "recall", "f1"}

@@ -17,8 +17,8 @@ from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from governance.contracts import read_contracts
 from linkage.model import read_model
-from linkage.night_figures import NightFigures
-from linkage.nights import JudgedNight, NoNightError, accept_newest_night, judge_night, past_nights
+from linkage.nights.drift import JudgedNight, NoNightError, accept_newest_night, judge_night, past_nights
+from linkage.nights.figures import NightFigures
 from linkage.people import resolve_people
 from orchestration.names import PEOPLE_KEY
 from stores.analytics import AnalyticsZone
@@ -197,8 +197,8 @@ def _run(zone: AnalyticsZone, monkeypatch: pytest.MonkeyPatch) -> dg.ExecuteInPr
 
 def test_the_model_in_use_has_candidates_to_count() -> None:
     """Rules that are no equality of tokens would be left out of the volume silently."""
-    from linkage.night_figures import EQUALITY
-    from linkage.pair_levels import blocking_conditions
+    from linkage.nights.figures import EQUALITY
+    from linkage.scoring.pair_levels import blocking_conditions
 
     conditions = blocking_conditions(read_model().splink_settings)
     assert [condition for condition in conditions if not EQUALITY.search(condition)] == []

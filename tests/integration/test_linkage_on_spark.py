@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from evaluation.linkage_two_sides import link_keys_of
+from evaluation.linkage.two_sides import link_keys_of
 from evaluation.passing_keys import PassingKeys
-from linkage.backend import BACKEND_VARIABLE, LinkageBackendError
 from linkage.model import read_model
-from linkage.pairs import ScoredPairs, score_pairs
+from linkage.scoring.backend import BACKEND_VARIABLE, LinkageBackendError
+from linkage.scoring.pairs import ScoredPairs, score_pairs
 from synthetic.names import draw_forenames, draw_surnames
 
 PEOPLE, RECORDS = 150, 400
@@ -74,7 +74,7 @@ def test_an_unknown_backend_is_told_with_those_there_are(
 @pytest.mark.slow
 def test_spark_finds_the_same_edges_as_duckdb(link_keys: pa.Table, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyspark", reason="Spark is not installed: make test-spark")
-    from linkage import spark
+    from linkage.scoring import spark
 
     for name, value in FOR_FEW_RECORDS.items():
         monkeypatch.setitem(spark.SPARK_CONFIGURATION, name, value)

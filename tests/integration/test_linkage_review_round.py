@@ -16,17 +16,17 @@ from test_linkage_training import FEEDS, a_record
 from two_zones import TwoZones, make_two_zones
 
 from bridge.link_keys.encoding import encode_link_keys
-from evaluation.linkage_review import coverage_of_reviews
+from evaluation.linkage.review import coverage_of_reviews
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from exchange.review import MATCH, NON_MATCH, open_pairs, seal_verdicts
+from linkage.candidates.candidate import MODEL_FILE, adopt, candidate_from_verdicts, compare_candidate
+from linkage.candidates.training import write_model
 from linkage.model import LinkageModelError, read_model
-from linkage.model_candidate import MODEL_FILE, adopt, candidate_from_verdicts, compare_candidate
 from linkage.people import resolve_people
-from linkage.review_again import against_linkage
-from linkage.review_store import reviewed_samples, send_again, send_sample, take_verdicts
-from linkage.review_universe import universe_of
-from linkage.training import write_model
+from linkage.review.again import against_linkage
+from linkage.review.store import reviewed_samples, send_again, send_sample, take_verdicts
+from linkage.review.universe import universe_of
 
 PEOPLE = 300
 TODAY = date(2026, 10, 6)

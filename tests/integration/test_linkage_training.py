@@ -15,9 +15,9 @@ import pytest
 from bridge.link_keys.encoding import encode_link_keys
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
+from linkage.candidates.training import TrainingReport, county_plan, train_linkage_model
 from linkage.model import MODEL_PATH, read_model
 from linkage.people import resolve_people
-from linkage.training import TrainingReport, county_plan, train_linkage_model
 from stores.analytics import AnalyticsZone
 from stores.home import Home
 

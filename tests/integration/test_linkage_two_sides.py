@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import pytest
 
 from bridge.pseudonymise.identities import IDENTITY_COLUMNS
-from evaluation import linkage_two_sides
-from evaluation.linkage_county import compare_county
-from evaluation.linkage_identities import newest_identities
-from evaluation.linkage_origins import FEWEST_PAIRS, OriginFigures, figures_by_origin, recall_gap
-from evaluation.linkage_two_sides import TwoSides, judge_both_sides
+from evaluation.linkage import two_sides as linkage_two_sides
+from evaluation.linkage.county import compare_county
+from evaluation.linkage.identities import newest_identities
+from evaluation.linkage.origins import FEWEST_PAIRS, OriginFigures, figures_by_origin, recall_gap
+from evaluation.linkage.two_sides import TwoSides, judge_both_sides
 from evaluation.passing_keys import PassingKeys
 from stores.home import Home
 from synthetic.county import make_county

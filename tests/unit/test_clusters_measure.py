@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from evaluation.clusters_measure import (
+from evaluation.linkage.clusters_measure import (
     aligned_labels,
     labels_of,
     measure_clusters,

@@ -8,10 +8,10 @@ import duckdb
 import numpy as np
 import pytest
 
-from evaluation import county_errors
-from evaluation.county_calibration import read_measures, read_wanted, without_measure
-from evaluation.county_errors import crude_ratio, rate_ratios
-from evaluation.county_figures import (
+from evaluation.county import errors as county_errors
+from evaluation.county.calibration import read_measures, read_wanted, without_measure
+from evaluation.county.errors import crude_ratio, rate_ratios
+from evaluation.county.figures import (
     FULL_SIZE,
     Estimate,
     Figure,
@@ -24,9 +24,9 @@ from evaluation.county_figures import (
     poisson_interval,
     share,
 )
-from evaluation.county_files import PartnerFile, current_files
-from evaluation.county_lead import median, rate_ratio
-from evaluation.county_page import SECTIONS, amount
+from evaluation.county.files import PartnerFile, current_files
+from evaluation.county.lead import median, rate_ratio
+from evaluation.county.page import SECTIONS, amount
 
 
 def figure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from linkage.clusters import BIRTH_TOKENS, EXCLUSIVE_TOKENS, Edges, cluster, cluster_sizes
+from linkage.clustering.clusters import BIRTH_TOKENS, EXCLUSIVE_TOKENS, Edges, cluster, cluster_sizes
 
 COLUMNS = ("feed", "uprn_token", "partner_reference_token", "full_name_token")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from exchange.link_key_schema import TOKEN_COLUMNS
-from linkage.comparisons import link_key_comparisons
+from linkage.candidates.training import county_plan, weights_by_level
 from linkage.model import MODEL_PATH, LinkageModelError, read_model
-from linkage.training import county_plan, weights_by_level
+from linkage.scoring.comparisons import link_key_comparisons
 
 
 def test_the_model_reads_link_keys_only_and_keeps_no_column_beside_its_scores() -> None:

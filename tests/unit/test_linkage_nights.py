@@ -8,8 +8,8 @@ from datetime import date, timedelta
 import pytest
 
 from governance.linkage_checks import read_linkage_checks
-from linkage.night_figures import ALL_FEEDS, LinkRate, NightFigures
-from linkage.nights import Check, Finding, PastNight, findings_of, stability_index
+from linkage.nights.drift import Check, Finding, PastNight, findings_of, stability_index
+from linkage.nights.figures import ALL_FEEDS, LinkRate, NightFigures
 
 CHECKS = read_linkage_checks()
 USUAL = NightFigures(

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.passing_keys import PassingKeys
-from linkage.clusters import BIRTH_TOKENS, CLUSTERED_COLUMNS, USED, Edges, cluster
-from linkage.confidence import quality_of
-from linkage.frequencies import frequencies_query
-from linkage.pairs import linking_connection
-from linkage.stable_ids import assign_person_ids
+from linkage.clustering.clusters import BIRTH_TOKENS, CLUSTERED_COLUMNS, USED, Edges, cluster
+from linkage.clustering.confidence import quality_of
+from linkage.clustering.stable_ids import assign_person_ids
+from linkage.scoring.frequencies import frequencies_query
+from linkage.scoring.pairs import linking_connection
 
 RECORDS = 14
 TOKENS = st.sampled_from([None, None, b"a", b"b"])

@@ -10,9 +10,9 @@ import pytest
 
 from exchange.review import CANNOT_TELL, MATCH, NON_MATCH, ReviewError
 from linkage.model import LinkageModel
-from linkage.review_estimate import Judged, estimate
-from linkage.review_sample import LEAST_PER_STRATUM, Sample, draw_sample, share_out
-from linkage.review_universe import Universe
+from linkage.review.estimate import Judged, estimate
+from linkage.review.sample import LEAST_PER_STRATUM, Sample, draw_sample, share_out
+from linkage.review.universe import Universe
 
 MODEL = LinkageModel(1, 0.0, "nothing", {})
 TODAY = date(2026, 10, 6)

@@ -11,10 +11,10 @@ import pytest
 
 from bridge.link_keys.encoding import encode_link_keys
 from bridge.pseudonymise.identities import IDENTITY_COLUMNS
-from evaluation.linkage_blocking import blocking_figures
-from evaluation.linkage_council import equal_records
+from evaluation.linkage.blocking import blocking_figures
+from evaluation.linkage.council import equal_records
 from evaluation.passing_keys import PassingKeys
-from linkage.second_look import second_links
+from linkage.clustering.second_look import second_links
 
 TAX, ELECTORS, CARE, HOUSING = "council_tax", "electoral_register", "adult_social_care", "housing_tenancies"
 OLD_HOME, NEW_HOME = "100", "200"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from evaluation.passing_keys import PassingKeys
-from linkage.stable_ids import Assignment, Change, assign_person_ids
+from linkage.clustering.stable_ids import Assignment, Change, assign_person_ids
 
 
 def assigned(clusters: list[list[str]], previous: dict[str, str] | None = None) -> Assignment:

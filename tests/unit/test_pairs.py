@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.pairs import PairFigures, b_cubed, best_threshold, cluster_figures, pair_figures, pairs_within
+from evaluation.linkage.pairs import (
+    PairFigures,
+    b_cubed,
+    best_threshold,
+    cluster_figures,
+    pair_figures,
+    pairs_within,
+)
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=30)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from linkage.short_tokens import with_short_tokens
+from linkage.scoring.short_tokens import with_short_tokens
 
 
 def test_equal_tokens_stay_equal_others_stay_apart_and_missing_ones_stay_missing() -> None:

@@ -1,0 +1,1 @@
+"""The synthetic county against what is published and known."""

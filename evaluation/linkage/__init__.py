@@ -1,0 +1,1 @@
+"""Linkage against a known truth."""

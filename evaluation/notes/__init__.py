@@ -1,0 +1,1 @@
+"""Reading of case notes against labelled notes."""

@@ -1,0 +1,1 @@
+"""Models apart from the night: trained, compared with the one in use, adopted."""

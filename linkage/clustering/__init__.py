@@ -1,0 +1,1 @@
+"""Weighed pairs to people: clusters, the second look, confidence, ids that stay."""

@@ -1,0 +1,1 @@
+"""One night's linkage beside the nights before it."""

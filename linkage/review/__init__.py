@@ -1,0 +1,1 @@
+"""Clerical review: samples, verdicts, estimates; never an identity."""
