@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from bridge.pseudonymise.identities import address_text
 from bridge.zone import CouncilZone
+from exchange.address_levels import AMBIGUOUS, AS_WRITTEN, LIKELY, MATCH_LEVELS, PARENT, SURE, UNMATCHED
 from governance.contracts import FeedContract, Identifier, Table
 from stores.encrypted import attached, storage_key
 from stores.keys import derive_key
@@ -36,11 +37,6 @@ flat is not taken for the home."""
 
 SURE_MATCH_WEIGHT = 10.0
 """Match weight from which a match is told as sure: a thousand to one."""
-
-AS_WRITTEN, SURE, LIKELY = "as_written", "sure", "likely"
-PARENT, AMBIGUOUS, UNMATCHED = "parent", "ambiguous", "unmatched"
-LEVELS = (AS_WRITTEN, SURE, LIKELY, PARENT, AMBIGUOUS, UNMATCHED)
-"""How an address text is matched, best first. The first three have a UPRN; `parent` has that of the building."""
 
 CLEANING_CHUNKS = 1
 """The matcher's own batching: a district's gazetteer fits in one batch."""
@@ -428,7 +424,7 @@ def _report(ledger: duckdb.DuckDBPyConnection, feed: str, macs: set[str], known:
     levels: dict[str, int] = dict(ledger.execute(LEVELS_ASKED).fetchall())
     ledger.unregister("asked")
     told = sum(levels.values())
-    counts = {level: levels.get(level, 0) for level in LEVELS}
+    counts = {level: levels.get(level, 0) for level in MATCH_LEVELS}
     # Without a gazetteer nothing is remembered.
     counts[UNMATCHED] += len(macs) - told
     matched = counts[AS_WRITTEN] + counts[SURE] + counts[LIKELY]

@@ -57,19 +57,15 @@ def _document(feed: FeedAddresses) -> dict[str, Any]:
 
 
 def _show(figures: AddressFigures) -> None:
-    table = Table(
-        "feed",
-        "addresses",
-        "right",
-        "right building",
-        "wrong",
-        "ambiguous",
-        "unmatched",
-        "not judged",
-        title=f"Addresses without a UPRN: {figures.dataset}",
-    )
+    columns = ("addresses", "right", "", "building", "wrong", "ambiguous", "unmatched", "not judged")
+    table = Table("feed", *columns, title=f"Addresses without a UPRN: {figures.dataset}")
     for feed in (*figures.feeds, figures.total) if len(figures.feeds) > 1 else figures.feeds:
-        found = (feed.right, feed.right_building, feed.wrong, feed.ambiguous, feed.unmatched)
-        shares = (f"{count:,} ({count / max(feed.judged, 1):.2%})" for count in found)
-        table.add_row(feed.feed, f"{feed.addresses:,}", *shares, f"{feed.unknown:,}")
+        rest = (feed.right_building, feed.wrong, feed.ambiguous, feed.unmatched, feed.unknown)
+        table.add_row(
+            feed.feed,
+            f"{feed.addresses:,}",
+            f"{feed.right:,}",
+            f"{feed.share_right:.2%}",
+            *(f"{count:,}" for count in rest),
+        )
     console.print(table)

@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bridge.addresses import LEVELS, MatchedAddresses, address_texts, is_gazetteer, matched_in
+from bridge.addresses import MatchedAddresses, address_texts, is_gazetteer, matched_in
 from bridge.pseudonymise.identities import address_text
 from evaluation.datasets import BENCHMARK_DATA_VARIABLE, DatasetError
 from evaluation.linkage.county import TruthMissingError
 from evaluation.linkage.identities import PASSING_KEY, matched_addresses, rows_of_people_and_properties
+from exchange.address_levels import MATCH_LEVELS
 from governance.contracts import Identifier, Table, read_contracts
 from stores.home import Home
 
@@ -176,8 +177,8 @@ def _figures(feed: str, counts: Sequence[tuple[str, str, Verdict, int]]) -> Feed
         ambiguous=level("ambiguous"),
         unmatched=level("unmatched"),
         unknown=verdict("unknown"),
-        by_level={name: level(name) for name in LEVELS},
-        wrong_by_level={name: level(name, "wrong") for name in LEVELS if level(name, "wrong")},
+        by_level={name: level(name) for name in MATCH_LEVELS},
+        wrong_by_level={name: level(name, "wrong") for name in MATCH_LEVELS if level(name, "wrong")},
     )
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
+from bridge.address_quality import homes_by_delivery, homes_of_delivery, keep_homes
 from bridge.addresses import MatchedAddresses, matched_addresses, refresh_gazetteer
 from bridge.link_keys.encoding import encode_link_keys
 from bridge.pseudonymise.derived import derived_rows
@@ -32,6 +33,7 @@ from bridge.rotation.epochs import current_epoch
 from bridge.vault.arrivals import arrivals
 from bridge.vault.vault import open_vault
 from bridge.zone import CouncilZone
+from exchange.address_levels import GIVEN, NO_ADDRESS
 from exchange.sealed import SEALED_SUFFIX, PackageLabel, Part, seal_into, trusted_public_key
 from exchange.transport import OUTBOX, Exchange
 from governance.agreements import require_agreement
@@ -88,6 +90,8 @@ class _Pseudonymised:
     link_keys: pa.Table | None
     arrivals: pa.Table | None
     offsets: Mapping[str, tuple[int, int]]
+    homes: Mapping[str, Mapping[str, int]]
+    """Rows by delivery and by how their home was found; empty for tables without addresses of people."""
 
 
 def pseudonymise_deliveries(
@@ -143,7 +147,7 @@ def _pseudonymised(
     epoch: int,
 ) -> _Pseudonymised:
     rows = _checked_rows(ledger, table, batch)
-    rows = _with_matched_uprns(table, rows, matched)
+    rows, levels = _with_matched_uprns(table, rows, matched)
     references = record_references(table, rows, zone.keys, contract.agreement)
     link_keys: pa.Table | None = None
     arrived: pa.Table | None = None
@@ -163,6 +167,9 @@ def _pseudonymised(
         link_keys=link_keys,
         arrivals=arrived,
         offsets=_offsets(rows["delivery_id"], batch),
+        homes={}
+        if levels is None or not table.holds_people
+        else homes_by_delivery(rows["delivery_id"], levels),
     )
 
 
@@ -184,6 +191,7 @@ def _derived(
         link_keys=None,
         arrivals=None,
         offsets=_offsets(made["delivery_id"], batch),
+        homes={},
     )
 
 
@@ -207,22 +215,27 @@ def _checked_rows(ledger: duckdb.DuckDBPyConnection, table: Table, batch: Sequen
     return rows.combine_chunks()
 
 
-def _with_matched_uprns(table: Table, rows: pa.Table, matched: MatchedAddresses) -> pa.Table:
-    """Fill the UPRN from address matching where the partner gave none."""
+def _with_matched_uprns(
+    table: Table, rows: pa.Table, matched: MatchedAddresses
+) -> tuple[pa.Table, pa.Array | pa.ChunkedArray | None]:
+    """Fill the UPRN from address matching where the partner gave none; return how each row's home was found as
+    well, None for a table without addresses."""
     columns = table.with_identifier(Identifier.UPRN)
     if len(columns) != 1 or not table.with_identifier(Identifier.ADDRESS):
-        return rows
+        return rows, None
     name = columns[0].name
     missing = pc.is_null(rows[name])
     if not pc.any(missing).as_py():
-        return rows
+        return rows, pa.repeat(GIVEN, rows.num_rows)
     found = matched.matches(
         address_text(table, rows, Identifier.ADDRESS),
         address_text(table, rows, Identifier.POSTCODE),
         rows.num_rows,
         wanted=missing,
     )
-    return rows.set_column(rows.column_names.index(name), name, pc.coalesce(rows[name], found["uprn"]))
+    levels = pc.if_else(missing, pc.fill_null(found["level"], NO_ADDRESS), GIVEN)
+    filled = pc.coalesce(rows[name], found["uprn"])
+    return rows.set_column(rows.column_names.index(name), name, filled), levels
 
 
 def _payload(
@@ -311,6 +324,7 @@ def _write_package(
         contract_version=contract.version,
         epoch=epoch,
         key_ids={root: key_id(zone.keys.root(root)) for root in ("linkage", "pseudonym")},
+        homes=homes_of_delivery([table.homes for table in tables], delivery.delivery_id),
     )
     parts: list[Part] = []
     for table in tables:
@@ -337,6 +351,11 @@ def _finish(
     ids = [delivery.delivery_id for delivery in batch]
     sent = [table for table in tables if table.table.derived_from is None]
     counts = [sum(table.offsets[delivery_id][1] for table in sent) for delivery_id in ids]
+    keep_homes(
+        ledger,
+        contract.feed,
+        {each: homes_of_delivery([table.homes for table in tables], each) for each in ids},
+    )
     ledger.register("sealed_rows", pa.table({"delivery_id": ids, "row_count": counts}))
     ledger.execute("begin")
     for table in contract.tables:
