@@ -18,7 +18,7 @@ from bridge.deliveries.ledger import CHECKED, REGISTERED, SEALED, Delivery, deli
 from bridge.deliveries.loading import LoadReport, load_deliveries
 from bridge.files.problems import NoSuchFileError
 from bridge.health.feed_health import Drift, feed_health
-from bridge.health.feed_page import write_feed_page
+from bridge.health.feed_page import renew_homes, write_feed_page
 from bridge.health.feed_plots import trends
 from bridge.pseudonymise.deliveries import PseudonymiseReport, pseudonymise_deliveries
 from bridge.zone import CouncilZone
@@ -113,6 +113,14 @@ def match_feed(zone: CouncilZone, feed: str) -> AddressReport:
     return match_addresses(zone, feed, [each.delivery_id for each in deliveries(zone, feed, CHECKED)])
 
 
+def seal_feed(zone: CouncilZone, feed: str, delivery_ids: Sequence[str], night: date) -> PseudonymiseReport:
+    """Pseudonymise and seal deliveries of one feed, and tell on the feed's page how their homes were found."""
+    report = pseudonymise_deliveries(zone, feed, delivery_ids, night)
+    if report.deliveries and zone.contracts[feed].holds_people:
+        renew_homes(zone, feed)
+    return report
+
+
 def send_again(zone: CouncilZone, feed: str, delivery_id: str) -> Delivery:
     """Let the next run load and seal a delivery once more, from the file in the inbox.
 
@@ -150,7 +158,7 @@ def _load(zone: CouncilZone, run: FeedRun, delivery_ids: Sequence[str]) -> None:
 def _seal(zone: CouncilZone, run: FeedRun, delivery_ids: Sequence[str], night: date) -> None:
     if zone.contracts[run.feed].holds_people:
         run.addresses = match_feed(zone, run.feed)
-    run.sealed = pseudonymise_deliveries(zone, run.feed, delivery_ids, night)
+    run.sealed = seal_feed(zone, run.feed, delivery_ids, night)
 
 
 def _try(run: FeedRun, step: Callable[[], None]) -> None:

@@ -21,7 +21,7 @@ def report(as_json: AsJson = False) -> None:
     """Print a short report of this home.
 
     With --json: `deliveries` and `rows` (counts by state), `refused` and `messages` (what people should see
-    to), `people`,
+    to), `homes` (rows by feed and by how their home was found), `people`,
     `households`, `scores` (by use case), `linkage` and `risk` (beside the county's truth, where there is one), `marts`,
     `query`, `holds`. Exits with 1 when a promise that it checks does not hold.
     """
@@ -38,10 +38,12 @@ def report(as_json: AsJson = False) -> None:
 
 
 def _council(home: Home) -> dict[str, Any]:
+    from bridge.address_quality import homes_by_feed
     from bridge.deliveries.inbox import deliveries
     from bridge.zone import CouncilZone
 
-    known = deliveries(CouncilZone.open(home))
+    zone = CouncilZone.open(home)
+    known = deliveries(zone)
     states: dict[str, int] = {}
     for delivery in known:
         states[delivery.state] = states.get(delivery.state, 0) + 1
@@ -63,6 +65,7 @@ def _council(home: Home) -> dict[str, Any]:
     return {
         "deliveries": {"in": len(known), **states},
         "rows": rows,
+        "homes": homes_by_feed(zone),
         "refused": [item for item in told if item["state"] == "refused"],
         "messages": [item for item in told if item["state"] != "refused"],
     }
@@ -153,12 +156,27 @@ def _show(document: dict[str, Any]) -> None:
     table.add_row("marts", document["marts"])
     table.add_row("try", document["query"])
     console.print(table)
+    if document["homes"]:
+        console.print(homes_table(document["homes"]))
     if document["risk"]:
         console.print(risk_table(document["risk"]))
     for item in document["refused"]:
         errors.print(f"[yellow]refused[/] {item['feed']}: {item['message']}", highlight=False)
     for broken in document["broken_promises"]:
         errors.print(f"[red]does not hold[/] {broken}", highlight=False)
+
+
+def homes_table(homes: dict[str, dict[str, int]]) -> Table:
+    """Rows with addresses by feed and by how their home was found, as shares of the feed's rows."""
+    from exchange.address_levels import HOME_LEVELS
+
+    names = [level.replace("_", " ") for level in HOME_LEVELS]
+    table = Table("feed", "rows", *names, title="Homes, by how they were found", title_justify="left")
+    for feed, levels in homes.items():
+        rows = sum(levels.values())
+        shares = (f"{levels[level] / rows:.1%}" if level in levels else "" for level in HOME_LEVELS)
+        table.add_row(feed, f"{rows:,}", *shares)
+    return table
 
 
 def risk_table(risk: dict[str, Any]) -> Table:

@@ -7,8 +7,7 @@ import dagster as dg
 
 from bridge.deliveries.loading import LoadReport
 from bridge.health.feed_health import Drift
-from bridge.pseudonymise.deliveries import pseudonymise_deliveries
-from bridge.run import load_feed, match_feed
+from bridge.run import load_feed, match_feed, seal_feed
 from governance.contracts import FeedContract
 from orchestration.bridge.council import Council
 from orchestration.bridge.failures import values_kept_back
@@ -219,9 +218,7 @@ def _pseudonymised(contract: FeedContract) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, council: Council, night: Night
     ) -> dg.MaterializeResult:
         with values_kept_back(contract.feed, "pseudonymising"):
-            report = pseudonymise_deliveries(
-                council.zone(), contract.feed, list(context.partition_keys), night.day()
-            )
+            report = seal_feed(council.zone(), contract.feed, list(context.partition_keys), night.day())
         return dg.MaterializeResult(metadata=metadata_of(report))
 
     return pseudonymised

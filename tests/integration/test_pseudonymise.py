@@ -15,6 +15,7 @@ from two_zones import FIRST_DAY, NIGHT, Rows, TwoZones, make_two_zones, table_of
 
 import bridge.pseudonymise.deliveries
 import exchange.opening
+from bridge.address_quality import homes_of_feed
 from bridge.addresses import match_addresses
 from bridge.digest import council_digest
 from bridge.pseudonymise.deliveries import original_reference, pseudonymise_deliveries
@@ -385,21 +386,24 @@ def test_addresses_without_a_uprn_find_their_property(zones: TwoZones) -> None:
     100000000003 | FLAT 3, 9 MILL LANE, EXAMPLETOWN  | ZZ1 2BB  | RD06           | E01000002 | E05000001
     100000000004 | FLAT 4, 9 MILL LANE, EXAMPLETOWN  | ZZ1 2BB  | RD06           | E01000002 | E05000001
     """)
+    for flat in gazetteer[2:]:
+        flat["parent_uprn"] = "100000000009"
     accounts = table_of("""
     account_ref | uprn         | addr1          | addr2       | postcode | for_addr1    | for_postcode
     70000001    | -            | 1 Acorn Rd     | Exampletown | ZZ1 1AA  | -            | -
     70000002    | -            | Flat 4         | 9 Mill Lane | ZZ1 2BB  | 2 Acorn Road | ZZ1 1AA
     70000003    | -            | no fixed abode | -           | -        | -            | -
     70000004    | 100000000002 | 2 Acorn Road   | Exampletown | ZZ1 1AA  | -            | -
+    70000005    | -            | 9 Mill Lane    | Exampletown | ZZ1 2BB  | -            | -
     """)
     person = {"lead_liab_pos": 1, "lead_liab_name": "Example, Ada", "occupation_date": date(2020, 4, 1)}
     accounts = [{**person, **account} for account in accounts]
     addresses = zones.stage("address_gazetteer", {"addresses": gazetteer})
     delivery_id = zones.stage(FEED, {"accounts": accounts})
     report = match_addresses(zones.council, FEED, [delivery_id])
-    assert (report.texts, report.known, report.matched, report.unmatched) == (4, 0, 3, 1)
+    assert (report.texts, report.known, report.matched, report.parent, report.unmatched) == (5, 0, 3, 1, 1)
     assert (report.as_written, report.sure + report.likely) == (1, 2)
-    assert match_addresses(zones.council, FEED, [delivery_id]).known == 4
+    assert match_addresses(zones.council, FEED, [delivery_id]).known == 5
     pseudonymise_deliveries(zones.council, "address_gazetteer", [addresses], NIGHT)
     zones.open("address_gazetteer")
     send(zones)
@@ -409,7 +413,14 @@ def test_addresses_without_a_uprn_find_their_property(zones: TwoZones) -> None:
         "left join records.address_gazetteer__addresses using (property_ref) "
         "group by all order by all nulls last"
     )
-    assert found == [("E01000001", 2), ("E01000002", 1), (None, 1)]
+    # Nobody lives at a building: who wrote no flat has no home, and makes no household with the others there.
+    assert found == [("E01000001", 2), ("E01000002", 1), (None, 2)]
+    (homes,) = homes_of_feed(zones.council, FEED).values()
+    assert homes["given"] == homes["parent"] == homes["unmatched"] == 1 and sum(homes.values()) == 5
+    crossed = "homes_given, homes_parent, homes_unmatched, homes_ambiguous"
+    assert zones.warehouse(f"select {crossed} from records.deliveries where feed = '{FEED}'") == [
+        (1, 1, 1, 0)
+    ]
     assert zones.linkage("select count(*) from link_keys where forwarding_uprn_token is not null") == [(1,)]
     assert zones.ledger("select count(*) from gazetteer") == [(4,)]
     assert zones.ledger("select count(*) from address_matches where uprn is not null") == [(3,)]

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
+from bridge.address_quality import keep_homes
+from bridge.deliveries.ledger import writing
 from bridge.health.feed_health import Drift, code_shift, deliveries_before, feed_health
-from bridge.health.feed_page import write_feed_page
+from bridge.health.feed_page import renew_homes, write_feed_page
 from bridge.health.feed_plots import trends
 from expectations.rules import delivery_rules, row_rules
 
@@ -126,3 +128,19 @@ def test_the_page_of_a_feed_shows_every_rule_and_no_value_of_its_files(council: 
     text = page.replace(b64encode(plot).decode(), "").casefold()
     for value in ("zebra", "canary", "zz1 1aa", "100001", "01/04/2020"):
         assert value not in text
+
+
+def test_the_page_tells_how_homes_were_found_once_its_deliveries_are_sealed(council: Any) -> None:
+    drop(council, 0, {"REMINDER1": 50})
+    council.load("council_tax")
+    contract = council.zone.contracts["council_tax"]
+    page = write_feed_page(council.zone, contract, feed_health(council.zone, "council_tax"), None)
+    assert "<h2>Homes</h2>" not in page.read_text(encoding="utf-8")
+    with writing(council.zone) as ledger:
+        keep_homes(ledger, "council_tax", {"2024-05-06-changes-0": {"given": 17, "parent": 4}})
+    renew_homes(council.zone, "council_tax")
+    renew_homes(council.zone, "council_tax")
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<h2>Homes</h2>") == 1
+    assert '<td>2024-05-06-changes-0</td><td class="count">17</td>' in text
+    assert text.rstrip().endswith("</html>")
