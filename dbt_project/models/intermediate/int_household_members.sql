@@ -95,6 +95,10 @@ ranked as (
             partition by as_of_month, property_ref
             order by is_child, is_sighting, resident_since, person_id
         ) as anchor_rank,
+        first_value(person_id) over (
+            partition by as_of_month, property_ref
+            order by is_child, is_sighting, resident_since, person_id
+        ) as anchor_id,
         row_number() over (
             partition by as_of_month, property_ref
             order by is_child asc, is_sighting asc, is_lead desc, resident_since asc, person_id asc
@@ -104,12 +108,7 @@ ranked as (
 
 select
     as_of_month,
-    md5(
-        property_ref || '|' || first_value(person_id) over (
-            partition by as_of_month, property_ref
-            order by anchor_rank
-        )
-    ) as household_id,
+    md5(property_ref || '|' || anchor_id) as household_id,
     property_ref,
     person_id,
     resident_since,

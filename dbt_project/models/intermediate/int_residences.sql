@@ -19,6 +19,9 @@ tenants as (
     select
         *,
         min(received_date) over (partition by record_ref, property_ref) as known_on,
+        min(received_date) over (
+            partition by record_ref, property_ref, is_main_tenant, relationship_code
+        ) as role_known_on,
     from {{ ref('stg_housing_tenancies__tenants') }}
 ),
 
@@ -34,6 +37,7 @@ claim_members as (
     select
         *,
         min(received_date) over (partition by record_ref, property_ref) as known_on,
+        min(received_date) over (partition by record_ref, property_ref, relationship_code) as role_known_on,
     from {{ ref('stg_housing_benefit__members') }}
 ),
 
@@ -58,7 +62,10 @@ applications as (
 ),
 
 pupils as (
-    select * from {{ ref('stg_school_census__pupilonroll') }}
+    select
+        *,
+        min(received_date) over (partition by record_ref) as role_known_on,
+    from {{ ref('stg_school_census__pupilonroll') }}
 ),
 
 pupil_addresses as (
@@ -66,7 +73,10 @@ pupil_addresses as (
 ),
 
 child_identities as (
-    select * from {{ ref('stg_children_in_need__identities') }}
+    select
+        *,
+        min(received_date) over (partition by record_ref) as role_known_on,
+    from {{ ref('stg_children_in_need__identities') }}
 ),
 
 episodes as (
@@ -104,6 +114,8 @@ from_accounts as (
         false as is_sighting,
         accounts.known_on,
         accounts.account_ref,
+        if(accounts.liability_position = 1, 'liable', 'jointly_liable') as role,
+        accounts.known_on as role_known_on,
     from months
     inner join accounts on {{ last_known_as_of('accounts', 'months.as_of_month') }}
 ),
@@ -122,6 +134,13 @@ from_tenants as (
         false as is_sighting,
         tenants.known_on,
         coalesce(tenants.tenancy_type like 'TACC%', false) as is_temporary,
+        case
+            when tenants.is_main_tenant then 'tenant'
+            when tenants.relationship_code = 'PARTNER' then 'partner'
+            when tenants.relationship_code = 'CHILD' then 'child'
+            else 'occupier'
+        end as role,
+        tenants.role_known_on,
     from months
     inner join tenants on {{ last_known_as_of('tenants', 'months.as_of_month') }}
 ),
@@ -167,6 +186,13 @@ from_claims as (
         members.relationship_code = 'CHILD' as is_child,
         false as is_sighting,
         members.known_on,
+        case members.relationship_code
+            when 'CLAIMANT' then 'claimant'
+            when 'PARTNER' then 'partner'
+            when 'CHILD' then 'child'
+            else 'non_dependant'
+        end as role,
+        members.role_known_on,
     from known_claim_members as members
     left join ended_claims
         on
@@ -253,6 +279,8 @@ from_pupils as (
         false as is_lead,
         true as is_child,
         true as is_sighting,
+        'child' as role,
+        pupils.role_known_on,
     from months
     inner join pupils on {{ current_as_of('pupils', 'months.as_of_month') }}
     inner join pupil_addresses
@@ -273,6 +301,8 @@ from_children_in_need as (
         false as is_lead,
         true as is_child,
         true as is_sighting,
+        'child' as role,
+        child_identities.role_known_on,
     from months
     inner join child_identities on {{ current_as_of('child_identities', 'months.as_of_month') }}
 ),
@@ -388,6 +418,8 @@ select
     placings.known_on,
     placings.account_ref,
     coalesce(placings.is_temporary, false) as is_temporary,
+    placings.role,
+    placings.role_known_on,
 from placings
 inner join people on placings.record_ref = people.record_ref
 where
