@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from bridge.address_quality import homes_by_delivery, homes_of_delivery, keep_homes
-from bridge.addresses import MatchedAddresses, matched_addresses, refresh_gazetteer
+from bridge.addresses import MatchedAddresses, is_gazetteer, matched_addresses, refresh_gazetteer
 from bridge.link_keys.encoding import encode_link_keys
 from bridge.pseudonymise.derived import derived_rows
 from bridge.pseudonymise.identities import (
@@ -91,7 +91,7 @@ class _Pseudonymised:
     arrivals: pa.Table | None
     offsets: Mapping[str, tuple[int, int]]
     homes: Mapping[str, Mapping[str, int]]
-    """Rows by delivery and by how their home was found; empty for tables without addresses of people."""
+    """Rows by delivery and by how their home was found; empty for tables without addresses."""
 
 
 def pseudonymise_deliveries(
@@ -167,9 +167,7 @@ def _pseudonymised(
         link_keys=link_keys,
         arrivals=arrived,
         offsets=_offsets(rows["delivery_id"], batch),
-        homes={}
-        if levels is None or not table.holds_people
-        else homes_by_delivery(rows["delivery_id"], levels),
+        homes={} if levels is None or is_gazetteer(table) else homes_by_delivery(rows["delivery_id"], levels),
     )
 
 
