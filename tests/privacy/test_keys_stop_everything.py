@@ -22,6 +22,7 @@ from bridge.rotation.storage_rotation import rotate_council_storage
 from bridge.vault.vault import open_vault
 from doorstep.cli import app
 from exchange.opening import ensure_stores, open_packages
+from exchange.transport import Exchange
 from governance.retention import read_retention
 from governance.sweep import sweep
 from linkage.people import resolve_people
@@ -76,7 +77,9 @@ ANALYTICS_WRITERS: dict[str, Callable[[TwoZones], object]] = {
     "make stores": lambda zones: ensure_stores(zones.analytics, zones.council.contracts.values()),
     "resolve people": lambda zones: resolve_people(zones.analytics),
     "publish": lambda zones: publish(zones.analytics, "analysts", {"again": "records.council_tax__accounts"}),
-    "sweep": lambda zones: sweep(zones.analytics, date(2040, 1, 1), read_retention()),
+    "sweep": lambda zones: sweep(
+        zones.analytics, Exchange.of(zones.analytics.home), date(2040, 1, 1), read_retention()
+    ),
     "rotate analytics storage": lambda zones: rotate_storage(
         "analytics", zones.analytics.keys, zones.home.analytics, NIGHT
     ),
