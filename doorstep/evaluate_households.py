@@ -80,6 +80,8 @@ def _show(figures: HouseholdFigures) -> None:
     _show_rows("Not found that night", figures.missing)
     _show_rows("Found where they do not live", figures.strangers)
     _show_rows("What places people, and how often it is right", figures.confidence)
+    _show_rows("Homes by the least sure of their adults", figures.household_confidence)
+    _show_rows("What records say people are there", figures.relationships)
 
 
 def _show_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -44,6 +44,7 @@ _PIPELINE = {
     "stays": "intermediate.int_stays",
     "members": "intermediate.int_household_members",
     "people": "staging.stg_people",
+    "relationships": "intermediate.int_relationships",
 }
 _TRUTH_FILES = ("residences", "persons")
 
@@ -73,7 +74,9 @@ class HouseholdFigures:
 
     `right`: by lag, with linkage as it is; `right_if_linked`: the same with the true people in place of linkage's.
     `ceiling`: shares of household-months all of whose adults some record names, which nothing can pass.
-    `missing` and `strangers`: adult-months by cause. `confidence`: how often placings are right.
+    `missing` and `strangers`: adult-months by cause. `confidence`: how often placings are right,
+    `household_confidence`: how often the adults of a home are, by the least sure of them. `relationships`: how often
+    hints are; empty for a home made before there were any.
     """
 
     right: tuple[Right, ...]
@@ -83,6 +86,8 @@ class HouseholdFigures:
     missing: Sequence[Mapping[str, Any]]
     strangers: Sequence[Mapping[str, Any]]
     confidence: Sequence[Mapping[str, Any]]
+    household_confidence: Sequence[Mapping[str, Any]]
+    relationships: Sequence[Mapping[str, Any]]
 
     @property
     def holds(self) -> bool:
@@ -103,6 +108,8 @@ def evaluate_households(home: Home) -> HouseholdFigures:
         right = _right(connection)
         found = {name: _rows(connection, name) for name in ("ceiling", "missing", "strangers")}
         by_tenure, confidence = _rows(connection, "by_tenure"), _rows(connection, "confidence")
+        household_confidence = _rows(connection, "household_confidence")
+        relationships = _rows(connection, "relationships") if _has_relationships(connection) else []
         _link_truly(connection)
         _make_views(connection)
         return HouseholdFigures(
@@ -113,6 +120,8 @@ def evaluate_households(home: Home) -> HouseholdFigures:
             missing=found["missing"],
             strangers=found["strangers"],
             confidence=confidence,
+            household_confidence=household_confidence,
+            relationships=relationships,
         )
 
 
@@ -137,8 +146,14 @@ def _take_truth(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
 def _take_pipeline(connection: duckdb.DuckDBPyConnection, zone: AnalyticsZone) -> None:
     """Copy what is judged into memory."""
     with zone.warehouse(read_only=True) as warehouse:
+        names = warehouse.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
         for name, table in _PIPELINE.items():
-            _keep(connection, name, warehouse.execute(f"from {table}").to_arrow_table())
+            if name != "relationships" or (table,) in names:
+                _keep(connection, name, warehouse.execute(f"from {table}").to_arrow_table())
+
+
+def _has_relationships(connection: duckdb.DuckDBPyConnection) -> bool:
+    return ("relationships",) in connection.execute("select table_name from duckdb_tables()").fetchall()
 
 
 def _keep(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:

@@ -285,3 +285,97 @@ left join true_adults
 where not members.is_child and members.placed_by is not null
 group by all
 order by 2 desc, 1;
+
+-- query: household_confidence
+-- How often exactly the adults of a home were found that night, by the least confidence of those found there.
+with truth_by_home as (
+    select month, property_ref, list_sort(list(distinct person_id)) as adults
+    from true_adults
+    group by all
+),
+
+found_by_home as (
+    select
+        members.as_of_month as month,
+        members.property_ref,
+        min(members.confidence)::double as least_stay_confidence,
+        list_sort(list(distinct true_person.true_id)) as adults
+    from members
+    inner join true_person using (person_id)
+    where not members.is_child
+    group by all
+)
+
+select
+    found_by_home.least_stay_confidence,
+    count(*) as household_months,
+    avg(coalesce(found_by_home.adults = truth_by_home.adults, false)::integer) as right
+from found_by_home
+left join truth_by_home using (month, property_ref)
+group by all
+order by 1 desc;
+
+-- query: relationships
+-- How often a hint is right: the person lives there and is that, and to somebody who lives there with them.
+with residents as (
+    select
+        residences.*,
+        properties.property_ref
+    from truth.residences
+    inner join truth.properties on cast(residences.uprn as varchar) = properties.uprn
+),
+
+named as (
+    select
+        relationships.*,
+        members.property_ref,
+        people.true_id,
+        named_people.true_id as to_true_id
+    from relationships
+    inner join members using (as_of_month, person_id)
+    inner join true_person as people on relationships.person_id = people.person_id
+    left join true_person as named_people on relationships.to_person_id = named_people.person_id
+)
+
+select
+    named.relationship,
+    named.feed,
+    named.to_person_id is not null as names_somebody,
+    named.confidence::double as confidence,
+    count(*) as hints,
+    avg(
+        coalesce(
+            case named.relationship
+                when 'partner' then resident.role in ('partner', 'lead')
+                when 'child' then resident.role = 'child'
+                when 'dependent_child' then resident.role in ('child', 'grown_child')
+                when 'grown_child' then resident.role in ('child', 'grown_child')
+                when 'non_dependant' then resident.role in ('sharer', 'child', 'grown_child')
+                when 'occupier' then resident.role in ('sharer', 'child', 'grown_child')
+                else resident.role in ('lead', 'partner', 'sharer')
+            end
+            and (
+                named.to_person_id is null
+                or (
+                    resident.household_id = to_resident.household_id
+                    and to_resident.role in ('lead', 'partner')
+                )
+            ),
+            false
+        )::integer
+    ) as right
+from named
+left join residents as resident
+    on
+        named.true_id = resident.person_id
+        and named.property_ref = resident.property_ref
+        and resident.start_date < named.as_of_month
+        and coalesce(resident.end_date >= named.as_of_month, true)
+left join residents as to_resident
+    on
+        named.to_true_id = to_resident.person_id
+        and named.property_ref = to_resident.property_ref
+        and to_resident.start_date < named.as_of_month
+        and coalesce(to_resident.end_date >= named.as_of_month, true)
+group by all
+order by 1, 2, 3;

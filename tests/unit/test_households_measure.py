@@ -87,3 +87,11 @@ def test_strangers_are_told_by_what_is_true_of_them(street: duckdb.DuckDBPyConne
     assert _rows(street, "strangers") == [
         {"cause": "dead", "is_home_of_others": True, "adult_months": 1, "people": 1}
     ]
+
+
+def test_homes_are_judged_by_the_least_sure_of_the_adults_found(street: duckdb.DuckDBPyConnection) -> None:
+    street.execute("update members set confidence = 0.98 where person_id = 'B'")
+    # Found in May: home 1 without Ben, home 2 as it is; in June: home 1 as it is, home 2 with Cat too many.
+    assert _rows(street, "household_confidence") == [
+        {"least_stay_confidence": 0.95, "household_months": 4, "right": 0.5}
+    ]
