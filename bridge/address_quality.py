@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from bridge.deliveries.ledger import reading
 from bridge.zone import CouncilZone
-from exchange.address_levels import HOME_LEVELS
+from governance.address_levels import HOME_LEVELS
 
 DELIVERY_HOMES = """
 create table if not exists delivery_homes (

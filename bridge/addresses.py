@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from bridge.pseudonymise.identities import address_text
 from bridge.zone import CouncilZone
-from exchange.address_levels import AMBIGUOUS, AS_WRITTEN, LIKELY, MATCH_LEVELS, PARENT, SURE, UNMATCHED
+from governance.address_levels import AMBIGUOUS, AS_WRITTEN, LIKELY, MATCH_LEVELS, PARENT, SURE, UNMATCHED
 from governance.contracts import FeedContract, Identifier, Table
 from stores.encrypted import attached, storage_key
 from stores.keys import derive_key

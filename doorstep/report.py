@@ -168,7 +168,7 @@ def _show(document: dict[str, Any]) -> None:
 
 def homes_table(homes: dict[str, dict[str, int]]) -> Table:
     """Rows with addresses by feed and by how their home was found, as shares of the feed's rows."""
-    from exchange.address_levels import HOME_LEVELS
+    from governance.address_levels import HOME_LEVELS
 
     names = [level.replace("_", " ") for level in HOME_LEVELS]
     table = Table("feed", "rows", *names, title="Homes, by how they were found", title_justify="left")

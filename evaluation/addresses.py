@@ -22,7 +22,7 @@ from bridge.pseudonymise.identities import address_text
 from evaluation.datasets import BENCHMARK_DATA_VARIABLE, DatasetError
 from evaluation.linkage.county import TruthMissingError
 from evaluation.linkage.identities import PASSING_KEY, matched_addresses, rows_of_people_and_properties
-from exchange.address_levels import MATCH_LEVELS
+from governance.address_levels import MATCH_LEVELS
 from governance.contracts import Identifier, Table, read_contracts
 from stores.home import Home
 

@@ -20,7 +20,6 @@ import duckdb
 import pyarrow as pa
 
 from exchange.acceptance import check_accepted
-from exchange.address_levels import HOME_LEVELS
 from exchange.epoch_packages import EPOCH_NAME, EPOCHS_FOLDER, manifest_name
 from exchange.epoch_turn import add_link_keys, linkage_epoch, turn_epoch, waiting_epoch
 from exchange.link_key_schema import FIRST_EPOCH, LINK_KEY_SCHEMA
@@ -33,6 +32,7 @@ from exchange.sealed import (
     trusted_public_key,
 )
 from exchange.transport import OUTBOX, Exchange
+from governance.address_levels import HOME_LEVELS
 from governance.contracts import FeedContract, Table, read_contracts
 from stores.analytics import AnalyticsZone
 

@@ -113,7 +113,7 @@ class PackageLabel:
 
     `kind` is `full` or `changes` for a partner's delivery, `epoch` for link keys made anew, `returns` for alerts
     on their way back. `key_ids` names the keys that tokens and references were made with, by purpose. `homes` counts
-    rows by how their home was found (`exchange.address_levels`); packages of before have none.
+    rows by how their home was found (`governance.address_levels`); packages of before have none.
     """
 
     feed: str

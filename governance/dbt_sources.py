@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from governance.address_levels import HOME_LEVELS
 from governance.contracts import CONTRACTS_FOLDER, FeedContract, Table
 from stores.files import written_atomically
 
@@ -126,5 +127,9 @@ _DELIVERIES: dict[str, Any] = {
         {"name": "kind", "description": "full or changes."},
         {"name": "row_count", "description": "Rows sealed."},
         {"name": "contract_version", "description": "Version of the feed's contract."},
+        *(
+            {"name": f"homes_{level}", "description": f"Rows whose home was found like this: {level}."}
+            for level in HOME_LEVELS
+        ),
     ],
 }

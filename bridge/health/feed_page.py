@@ -17,8 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from bridge.address_quality import homes_of_feed
 from bridge.health.feed_health import DeliveryHealth, Drift, FeedHealth
 from bridge.zone import CouncilZone
-from exchange.address_levels import HOME_LEVELS
 from expectations.rules import Rule, delivery_rules, row_rules
+from governance.address_levels import HOME_LEVELS
 from governance.contracts import FeedContract
 from stores.files import written_atomically
 

@@ -33,9 +33,9 @@ from bridge.rotation.epochs import current_epoch
 from bridge.vault.arrivals import arrivals
 from bridge.vault.vault import open_vault
 from bridge.zone import CouncilZone
-from exchange.address_levels import GIVEN, NO_ADDRESS
 from exchange.sealed import SEALED_SUFFIX, PackageLabel, Part, seal_into, trusted_public_key
 from exchange.transport import OUTBOX, Exchange
+from governance.address_levels import GIVEN, NO_ADDRESS
 from governance.agreements import require_agreement
 from governance.contracts import Column, FeedContract, Identifier, Leaves, Table
 from stores.encrypted import attached, storage_key
