@@ -58,7 +58,8 @@ def _document(feed: FeedAddresses) -> dict[str, Any]:
 
 def _show(figures: AddressFigures) -> None:
     columns = ("addresses", "right", "", "building", "wrong", "ambiguous", "unmatched", "not judged")
-    table = Table("feed", *columns, title=f"Addresses without a UPRN: {figures.dataset}")
+    table = Table("feed", *columns, title=f"Addresses without a UPRN: {figures.dataset}", box=None)
+    table.columns[0].no_wrap = True
     for feed in (*figures.feeds, figures.total) if len(figures.feeds) > 1 else figures.feeds:
         rest = (feed.right_building, feed.wrong, feed.ambiguous, feed.unmatched, feed.unknown)
         table.add_row(

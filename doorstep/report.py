@@ -171,7 +171,10 @@ def homes_table(homes: dict[str, dict[str, int]]) -> Table:
     from governance.address_levels import HOME_LEVELS
 
     names = [level.replace("_", " ") for level in HOME_LEVELS]
-    table = Table("feed", "rows", *names, title="Homes, by how they were found", title_justify="left")
+    table = Table(
+        "feed", "rows", *names, title="Homes, by how they were found", title_justify="left", box=None
+    )
+    table.columns[0].no_wrap = True
     for feed, levels in homes.items():
         rows = sum(levels.values())
         shares = (f"{levels[level] / rows:.1%}" if level in levels else "" for level in HOME_LEVELS)
