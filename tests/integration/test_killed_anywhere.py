@@ -1,6 +1,6 @@
 """Promise 7: killed at any point of the way over the bridge, no row is lost or doubled.
 
-`tests/kill_campaign.py` says what is done. Whole nights are killed in tests/pipeline/test_refresh.py.
+`tests/kill_campaign.py` says what is done. Whole nights are killed in tests/pipeline/test_refresh_killed.py.
 """
 
 from __future__ import annotations
