@@ -13,17 +13,21 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import duckdb
 import duckdb_extensions
 
+from stores.checkpoints import KEPT_SUFFIX, LOG_SUFFIX, beside, metadata_kept, put_back, remove_kept
 from stores.files import flush_folder
 from stores.keys import KeyProvider, derive_key
 
 LOCK_PATIENCE_SECONDS = 600.0
 STORE = "store"
+
+ONE_CHECKPOINT = "set wal_autocheckpoint = '1TB'"
+"""A store has one checkpoint each time that it is attached: the one that detaching takes, with its metadata kept."""
 
 
 class StoreBusyError(RuntimeError):
@@ -126,6 +130,7 @@ def in_memory_connection() -> duckdb.DuckDBPyConnection:
     connection.execute("load httpfs")
     # What does not fit in memory is spilled to disk, in clear unless said otherwise.
     connection.execute("set temp_file_encryption = true")
+    connection.execute(ONE_CHECKPOINT)
     return connection
 
 
@@ -139,9 +144,11 @@ def _connection(path: Path, key: str, *, read_only: bool) -> Iterator[duckdb.Duc
         yield connection
 
 
-ATTACHED_STORES = (
-    "select database_name from duckdb_databases() where not internal and database_name != 'memory'"
-)
+ATTACHED_STORES = """
+    select database_name, path, readonly
+    from duckdb_databases()
+    where not internal and database_name != 'memory'
+"""
 
 _idle_instances: list[duckdb.DuckDBPyConnection] = []
 
@@ -163,8 +170,8 @@ def borrowed_connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
-        for (name,) in instance.execute(ATTACHED_STORES).fetchall():
-            instance.execute(f'detach "{name}"')
+        for name, path, is_read_only in instance.execute(ATTACHED_STORES).fetchall():
+            detach(instance, name, None if is_read_only else Path(path))
         _idle_instances.append(instance)
 
 
@@ -173,6 +180,7 @@ def attach(
 ) -> None:
     """Attach the encrypted store at `path` to `connection` as `name`; the caller holds the lock when
     writing."""
+    _recover(connection, path, key, read_only=read_only)
     refused = _attach(connection, path, key, name, read_only=read_only)
     if refused is not None and isinstance(key, StoreKey) and key.older is not None and path.is_file():
         for older in key.older():
@@ -180,6 +188,31 @@ def attach(
                 return
     if refused is not None:
         raise _unreadable(path, refused)
+
+
+def detach(instance: duckdb.DuckDBPyConnection, name: str, path: Path | None = None) -> None:
+    """Detach the store called `name`; one that was written, at `path`, has its log written back."""
+    with nullcontext() if path is None else metadata_kept(instance, name, path):
+        instance.execute(f'detach "{name}"')
+
+
+def _recover(connection: duckdb.DuckDBPyConnection, path: Path, key: str, *, read_only: bool) -> None:
+    """Have a whole file at `path`: put back what a killed writer left, and make a new store aside first.
+
+    DuckDB makes a file in four writes, and cannot open one that was given up between them.
+    """
+    if read_only:
+        if beside(path, KEPT_SUFFIX).exists():
+            with suppress(StoreBusyError), writer_lock(path, patience=0):
+                put_back(path)
+        return
+    put_back(path)
+    if not path.exists():
+        aside = beside(path, NEW_SUFFIX)
+        aside.unlink(missing_ok=True)
+        if _attach(connection, aside, key, "new_store", read_only=False) is None:
+            connection.execute("detach new_store")
+            put_in_place(aside, path)
 
 
 def _attach(
@@ -204,6 +237,7 @@ def _unreadable(path: Path, why: str) -> StoreUnreadableError:
 
 
 REWRITTEN_SUFFIX = ".rewritten"
+NEW_SUFFIX = ".new"
 
 
 def rewrite(path: Path, key: str) -> None:
@@ -229,11 +263,12 @@ def write_back_log(path: Path, key: str) -> None:
 
     A file that is to be replaced must not leave a log behind: it would be read as the new file's.
     """
-    if not path.with_name(path.name + ".wal").exists():
+    if not beside(path, LOG_SUFFIX).exists():
         return
     with borrowed_connection() as connection:
         attach(connection, path, key, STORE, read_only=False)
-        connection.execute(f"checkpoint {STORE}")
+        with metadata_kept(connection, STORE, path):
+            connection.execute(f"checkpoint {STORE}")
 
 
 def put_in_place(aside: Path, path: Path) -> None:
@@ -242,6 +277,7 @@ def put_in_place(aside: Path, path: Path) -> None:
         os.fsync(handle.fileno())
     if path.exists():
         aside.chmod(stat.S_IMODE(path.stat().st_mode))
+        remove_kept(path)
     aside.replace(path)
     flush_folder(path.parent)
 
@@ -249,4 +285,5 @@ def put_in_place(aside: Path, path: Path) -> None:
 def remove_store(path: Path) -> None:
     """Remove a store's file and log, where there are any."""
     path.unlink(missing_ok=True)
-    path.with_name(path.name + ".wal").unlink(missing_ok=True)
+    beside(path, LOG_SUFFIX).unlink(missing_ok=True)
+    remove_kept(path)

@@ -16,10 +16,11 @@ import duckdb
 import duckdb_extensions
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from stores.encrypted import StoreUnreadableError, attach, writer_lock
+from stores.encrypted import ONE_CHECKPOINT, StoreUnreadableError, attach, detach, writer_lock
 
 PATH_VARIABLE = "DOORSTEP_WAREHOUSE"
 KEY_VARIABLE = "DBT_ENV_SECRET_WAREHOUSE_KEY"
+WAREHOUSE = "warehouse"
 
 
 class Plugin(BasePlugin):
@@ -44,8 +45,10 @@ class Plugin(BasePlugin):
         conn.execute("load httpfs")
         # What does not fit in memory is spilled to disk, in clear unless said otherwise.
         conn.execute("set temp_file_encryption = true")
+        conn.execute(ONE_CHECKPOINT)
         with ExitStack() as held:
             held.enter_context(writer_lock(path))
-            attach(conn, path, os.environ[KEY_VARIABLE], "warehouse", read_only=False)
+            attach(conn, path, os.environ[KEY_VARIABLE], WAREHOUSE, read_only=False)
+            held.callback(detach, conn.cursor(), WAREHOUSE, path)
             # Kept only if all went well: dbt tries again on each of its threads, and would wait for itself.
             self._held = held.pop_all()

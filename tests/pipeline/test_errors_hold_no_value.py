@@ -30,7 +30,7 @@ NAME = "Zebedee Canaryworth"
 STEPS: dict[str, Callable[[str], dg.AssetKey]] = {
     "load_feed": loaded_key,
     "match_feed": addressed_key,
-    "pseudonymise_deliveries": pseudonymised_key,
+    "seal_feed": pseudonymised_key,
 }
 
 
