@@ -13,7 +13,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -24,6 +24,9 @@ from stores.files import flush_folder
 from stores.keys import KeyProvider, derive_key
 
 LOCK_PATIENCE_SECONDS = 600.0
+LETTING_GO_SECONDS = 60.0
+WRONG_KEY = "0" * 64
+STILL_ATTACHED = "Unique file handle conflict"
 STORE = "store"
 
 ONE_CHECKPOINT = "set wal_autocheckpoint = '1TB'"
@@ -191,9 +194,36 @@ def attach(
 
 
 def detach(instance: duckdb.DuckDBPyConnection, name: str, path: Path | None = None) -> None:
-    """Detach the store called `name`; one that was written, at `path`, has its log written back."""
-    with nullcontext() if path is None else metadata_kept(instance, name, path):
+    """Detach the store called `name`; one that was written, at `path`, has its log written back.
+
+    DuckDB closes a store only when the last of its threads lets go of it, which on a busy machine can be after the
+    statement. A writer's lock is held until then. Raises `StoreBusyError` if that takes longer than a minute.
+    """
+    if path is None:
         instance.execute(f'detach "{name}"')
+        return
+    with metadata_kept(instance, name, path):
+        instance.execute(f'detach "{name}"')
+        deadline = time.monotonic() + LETTING_GO_SECONDS
+        while _is_held(instance, path):
+            if time.monotonic() > deadline:
+                raise StoreBusyError(
+                    f"{path}: this process still works with it {LETTING_GO_SECONDS:.0f} s after it was done. "
+                    "Nothing is lost: what was committed is in its log, and the next run goes on from there."
+                )
+            time.sleep(0.002)
+
+
+def _is_held(instance: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """Whether `instance` still has the store at `path` open, though it was detached.
+
+    A log that is gone was written back, so it has not. Where one lies, DuckDB is asked, with a
+    key that opens nothing.
+    """
+    if not beside(path, LOG_SUFFIX).exists():
+        return False
+    refused = _attach_once(instance, path, "held_store", read_only=True, key=WRONG_KEY)
+    return isinstance(refused, duckdb.BinderException) and STILL_ATTACHED in str(refused)
 
 
 def _recover(connection: duckdb.DuckDBPyConnection, path: Path, key: str, *, read_only: bool) -> None:
@@ -219,13 +249,25 @@ def _attach(
     connection: duckdb.DuckDBPyConnection, path: Path, key: str, name: str, *, read_only: bool
 ) -> str | None:
     """Attach, or say what kind of error kept it from being attached."""
+    deadline = time.monotonic() + LETTING_GO_SECONDS
+    while (refused := _attach_once(connection, path, name, read_only=read_only, key=key)) is not None:
+        # This process has detached it, and DuckDB has yet to let go of it.
+        if STILL_ATTACHED not in str(refused) or time.monotonic() > deadline:
+            return type(refused).__name__
+        time.sleep(0.002)
+    return None
+
+
+def _attach_once(
+    connection: duckdb.DuckDBPyConnection, path: Path, name: str, *, read_only: bool, key: str
+) -> duckdb.Error | None:
     mode = ", read_only" if read_only else ""
     # The key is bound: a syntax error echoes whatever is inlined. (The path cannot be bound.)
     quoted_path = str(path).replace("'", "''")
     try:
         connection.execute(f"attach '{quoted_path}' as {name} (encryption_key ?{mode})", [str(key)])
     except duckdb.Error as error:
-        return type(error).__name__
+        return error
     return None
 
 

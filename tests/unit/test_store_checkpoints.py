@@ -7,8 +7,10 @@ block is written as far as the kill let it be, the header not yet or just so.
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import stores.encrypted
@@ -19,6 +21,8 @@ from stores.encrypted import (
     StoreUnreadableError,
     attached,
     borrowed_connection,
+    detach,
+    in_memory_connection,
     rewrite,
     writer_lock,
 )
@@ -177,3 +181,82 @@ def test_a_store_has_one_checkpoint_however_much_is_written(tmp_path: Path) -> N
             assert path.read_bytes()[:HEADER_BYTES] == header
         assert path.stat().st_size + beside(path, LOG_SUFFIX).stat().st_size > 16 << 20
     assert path.read_bytes()[:HEADER_BYTES] != header
+
+
+@pytest.mark.parametrize("left", [0, 10, 50, 150])
+def test_a_log_cut_at_any_byte_is_taken_up_and_written_back(tmp_path: Path, left: int) -> None:
+    path = tmp_path / "a.duckdb"
+    with attached(path, KEY) as connection:
+        connection.execute("create table t as select 1 as id")
+    with writer_lock(path), borrowed_connection() as connection:
+        stores.encrypted.attach(connection, path, KEY, STORE, read_only=False)
+        connection.execute("insert into store.t values (2)")
+        killed = tmp_path / "killed"
+        killed.mkdir()
+        shutil.copy(path, killed)
+        log = beside(path, LOG_SUFFIX).read_bytes()
+    path = killed / path.name
+    assert left < len(log)
+    beside(path, LOG_SUFFIX).write_bytes(log[:left])
+    for _ in range(2):
+        with attached(path, KEY) as connection:
+            assert connection.execute("select id in (1, 2) from t").fetchall()[0] == (True,)
+            connection.execute("insert into t values (1)")
+    with attached(path, KEY, read_only=True) as connection:
+        assert connection.execute("select count(*) from t where id = 1").fetchall() == [(3,)]
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> duckdb.DuckDBPyConnection:
+    """An instance with a store attached and written, which another of its connections is still reading."""
+    instance = in_memory_connection()
+    stores.encrypted.attach(instance, tmp_path / "a.duckdb", KEY, STORE, read_only=False)
+    instance.execute("create table store.t as select 1 as id")
+    return instance
+
+
+def _read_for(instance: duckdb.DuckDBPyConnection, seconds: float) -> tuple[threading.Timer, threading.Event]:
+    reader, is_over = instance.cursor(), threading.Event()
+    reader.execute("begin").execute("select * from store.t")
+
+    def let_go() -> None:
+        is_over.set()
+        reader.close()
+
+    timer = threading.Timer(seconds, let_go)
+    timer.start()
+    return timer, is_over
+
+
+def test_a_writer_goes_only_when_duckdb_has_let_go_of_its_store(
+    tmp_path: Path, instance: duckdb.DuckDBPyConnection
+) -> None:
+    _, is_over = _read_for(instance, 0.3)
+    detach(instance, STORE, tmp_path / "a.duckdb")
+    assert not beside(tmp_path / "a.duckdb", LOG_SUFFIX).exists()
+    assert is_over.is_set()
+
+
+def test_a_store_that_is_held_for_long_is_told_and_loses_nothing(
+    tmp_path: Path, instance: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.duckdb"
+    timer, _ = _read_for(instance, 0.3)
+    monkeypatch.setattr(stores.encrypted, "LETTING_GO_SECONDS", 0.05)
+    with pytest.raises(stores.encrypted.StoreBusyError, match="Nothing is lost"):
+        detach(instance, STORE, path)
+    timer.join()
+    monkeypatch.undo()
+    with attached(path, KEY) as connection:
+        assert connection.execute("select count(*) from t").fetchall() == [(1,)]
+
+
+def test_a_store_that_was_just_let_go_is_opened_again(
+    tmp_path: Path, instance: duckdb.DuckDBPyConnection
+) -> None:
+    _read_for(instance, 0.3)
+    instance.execute(f"detach {STORE}")
+    with pytest.raises(duckdb.BinderException, match=stores.encrypted.STILL_ATTACHED):
+        instance.execute(f"attach '{tmp_path / 'a.duckdb'}' as store (encryption_key '{KEY}', read_only)")
+    stores.encrypted.attach(instance, tmp_path / "a.duckdb", KEY, STORE, read_only=True)
+    assert instance.execute("select count(*) from store.t").fetchall() == [(1,)]
