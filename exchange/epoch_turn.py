@@ -32,16 +32,15 @@ from exchange.sealed import OpenedPackage, SealedPackageError
 from exchange.transport import OUTBOX, Exchange
 from governance.contracts import FeedContract
 from stores.analytics import LINKAGE_STORE, AnalyticsZone
+from stores.checkpoints import put_in_place, remove_store
 from stores.encrypted import (
     STORE,
     attach,
     borrowed_connection,
-    put_in_place,
-    remove_store,
     storage_key,
-    write_back_log,
     writer_lock,
 )
+from stores.rewriting import write_back_log
 
 ASIDE_SUFFIX = ".turning"
 

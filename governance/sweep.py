@@ -19,9 +19,10 @@ import duckdb
 from governance.person_traces import forget_copies, forget_nobody
 from governance.retention import RetentionRule, add_months
 from stores.analytics import LINKAGE_STORE, WAREHOUSE_STORE, AnalyticsZone
-from stores.encrypted import STORE, attach, attached, rewrite, storage_key
+from stores.encrypted import STORE, attach, attached, storage_key
 from stores.files import flush_folder, written_atomically
 from stores.publishing import audiences, publish, versions
+from stores.rewriting import rewrite
 
 RECORDS_RULE = "partner_records"
 LINK_KEYS_RULE = "link_keys"

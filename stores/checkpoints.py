@@ -10,6 +10,7 @@ were copied with, the checkpoint has not come about: they are written back, and 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,3 +96,21 @@ def remove_kept(path: Path) -> None:
     """Remove what was kept of the store at `path`, when another file takes its place."""
     for suffix in (KEPT_SUFFIX, ASIDE_SUFFIX):
         beside(path, suffix).unlink(missing_ok=True)
+
+
+def put_in_place(aside: Path, path: Path) -> None:
+    """Flush the finished store `aside` to disk and move it to `path`, with the mode of the one it replaces."""
+    with aside.open("rb+") as handle:
+        os.fsync(handle.fileno())
+    if path.exists():
+        aside.chmod(stat.S_IMODE(path.stat().st_mode))
+        remove_kept(path)
+    aside.replace(path)
+    flush_folder(path.parent)
+
+
+def remove_store(path: Path) -> None:
+    """Remove a store's file and log, where there are any."""
+    path.unlink(missing_ok=True)
+    beside(path, LOG_SUFFIX).unlink(missing_ok=True)
+    remove_kept(path)

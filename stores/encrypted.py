@@ -1,5 +1,4 @@
-"""Encrypted DuckDB stores: one writer at a time, each file with its own key, and bytes that really go when
-rewritten.
+"""Encrypted DuckDB stores: one writer at a time, each file with its own key.
 
 DuckDB allows one writing process and no reader beside it, so every writer first takes an advisory lock on
 `<store>.lock`. Reading an encrypted file needs no extension; writing one needs OpenSSL from the packaged
@@ -9,8 +8,6 @@ DuckDB allows one writing process and no reader beside it, so every writer first
 from __future__ import annotations
 
 import fcntl
-import os
-import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,8 +16,7 @@ from pathlib import Path
 import duckdb
 import duckdb_extensions
 
-from stores.checkpoints import KEPT_SUFFIX, LOG_SUFFIX, beside, metadata_kept, put_back, remove_kept
-from stores.files import flush_folder
+from stores.checkpoints import KEPT_SUFFIX, LOG_SUFFIX, beside, metadata_kept, put_back, put_in_place
 from stores.keys import KeyProvider, derive_key
 
 LOCK_PATIENCE_SECONDS = 600.0
@@ -28,6 +24,7 @@ LETTING_GO_SECONDS = 60.0
 WRONG_KEY = "0" * 64
 STILL_ATTACHED = "Unique file handle conflict"
 STORE = "store"
+NEW_SUFFIX = ".new"
 
 ONE_CHECKPOINT = "set wal_autocheckpoint = '1TB'"
 """A store has one checkpoint each time that it is attached: the one that detaching takes, with its metadata kept."""
@@ -276,56 +273,3 @@ def _unreadable(path: Path, why: str) -> StoreUnreadableError:
         f"{path}: cannot be opened ({why}). Is it the right key, and the whole file? "
         "`doorstep keys status` says which key each store needs; nothing was written."
     )
-
-
-REWRITTEN_SUFFIX = ".rewritten"
-NEW_SUFFIX = ".new"
-
-
-def rewrite(path: Path, key: str) -> None:
-    """Copy the live rows of the store at `path` into a fresh file and put it in place of the old one.
-
-    DuckDB keeps deleted bytes after DELETE and CHECKPOINT; only a copy into a fresh file removes them. The fresh
-    file is under `key` itself, also where the old one was still under a key from before a rotation. Stopped
-    anywhere, the store is wholly the old one or wholly the new one.
-    """
-    with writer_lock(path):
-        aside = path.with_name(path.name + REWRITTEN_SUFFIX)
-        remove_store(aside)
-        write_back_log(path, key)
-        with borrowed_connection() as connection:
-            attach(connection, path, key, "old", read_only=True)
-            attach(connection, aside, key, "fresh", read_only=False)
-            connection.execute("copy from database old to fresh")
-        put_in_place(aside, path)
-
-
-def write_back_log(path: Path, key: str) -> None:
-    """Write the log that a killed writer left back into the store at `path`; the caller holds its lock.
-
-    A file that is to be replaced must not leave a log behind: it would be read as the new file's.
-    """
-    if not beside(path, LOG_SUFFIX).exists():
-        return
-    with borrowed_connection() as connection:
-        attach(connection, path, key, STORE, read_only=False)
-        with metadata_kept(connection, STORE, path):
-            connection.execute(f"checkpoint {STORE}")
-
-
-def put_in_place(aside: Path, path: Path) -> None:
-    """Flush the finished store `aside` to disk and move it to `path`, with the mode of the one it replaces."""
-    with aside.open("rb+") as handle:
-        os.fsync(handle.fileno())
-    if path.exists():
-        aside.chmod(stat.S_IMODE(path.stat().st_mode))
-        remove_kept(path)
-    aside.replace(path)
-    flush_folder(path.parent)
-
-
-def remove_store(path: Path) -> None:
-    """Remove a store's file and log, where there are any."""
-    path.unlink(missing_ok=True)
-    beside(path, LOG_SUFFIX).unlink(missing_ok=True)
-    remove_kept(path)

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from stores.encrypted import REWRITTEN_SUFFIX, remove_store, rewrite, storage_key, store_version, writer_lock
+from stores.checkpoints import remove_store
+from stores.encrypted import storage_key, store_version, writer_lock
 from stores.key_rotation import make_current, prepare_version
 from stores.keys import KeyProvider
+from stores.rewriting import REWRITTEN_SUFFIX, rewrite
 
 STORAGE_ROOT = "storage"
 STORE_SUFFIX = ".duckdb"

@@ -39,7 +39,8 @@ from bridge.vault.identity_texts import LAYOUT, SEPARATOR, identity_columns, ide
 from bridge.vault.key_wrap import DATA_KEY_BYTES, WRAPPED_BYTES, unwrap_keys, wrap_keys
 from bridge.vault.keys import VaultError, matrix, open_keys, rewrap, rows_of_bytes
 from bridge.zone import CouncilZone
-from stores.encrypted import STORE, attach, attached, rewrite, storage_key, writer_lock
+from stores.encrypted import STORE, attach, attached, storage_key, writer_lock
+from stores.rewriting import rewrite
 
 VAULT_VERSION = "2"
 NONCE_BYTES = 12

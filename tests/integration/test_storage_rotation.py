@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from two_zones import NIGHT, TwoZones, make_two_zones, table_of
 
-import stores.encrypted
+import stores.rewriting
 from bridge.cases.cases import receive_cases
 from bridge.digest import council_digest
 from bridge.pseudonymise.deliveries import pseudonymise_deliveries
@@ -18,10 +18,11 @@ from bridge.review.samples import open_reviews
 from bridge.rotation.storage_rotation import rotate_council_storage
 from bridge.vault.vault import open_vault
 from stores.digest import analytics_digest
-from stores.encrypted import StoreUnreadableError, attached, rewrite, storage_key, store_version
+from stores.encrypted import StoreUnreadableError, attached, storage_key, store_version
 from stores.key_rotation import destroy_version
 from stores.keys import KeyUnavailableError
 from stores.publishing import publish
+from stores.rewriting import rewrite
 from stores.store_rotation import rotate_storage, store_versions
 
 FEED = "council_tax"
@@ -131,7 +132,7 @@ def test_a_rotation_stopped_between_two_stores_is_taken_up(
 ) -> None:
     before = digest(zones)
     done: list[Path] = []
-    original: Callable[[Path, str], None] = stores.encrypted.rewrite
+    original: Callable[[Path, str], None] = stores.rewriting.rewrite
 
     def stop(path: Path, key: str) -> None:
         if len(done) == calls:

@@ -23,9 +23,9 @@ from stores.encrypted import (
     borrowed_connection,
     detach,
     in_memory_connection,
-    rewrite,
     writer_lock,
 )
+from stores.rewriting import rewrite
 
 KEY = "ab" * 32
 BLOCK = 262144

@@ -17,12 +17,12 @@ from stores.encrypted import (
     StoreUnreadableError,
     attached,
     in_memory_connection,
-    rewrite,
     storage_key,
     writer_lock,
 )
 from stores.files import written_atomically
 from stores.keys import FileKeys, create_missing_keys
+from stores.rewriting import rewrite
 
 KEY, OTHER_KEY = "ab" * 32, "cd" * 32
 MARK = "mark-that-must-not-show"
