@@ -12,16 +12,19 @@ new link is in: people come out exactly as if all records had been linked from n
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
 from linkage.clustering.clusters import CLUSTERED_COLUMNS
 from linkage.clustering.joining import second_look_digest
+from linkage.clustering.second_look import columns_read
 from linkage.model import LinkageModel
 from linkage.scoring.frequencies import STEPS_OF_AN_OCTAVE, frequency_columns, population_octave, step_of
 from linkage.scoring.pairs import IDENTIFYING_TOKENS
@@ -43,76 +46,61 @@ there when some were erased since."""
 LARGEST_CHANGED_SHARE = 0.2
 """If more of the compared records changed, linking from nothing is quicker."""
 
+STORE_MEMORY = "4GB"
+"""What the linkage store may keep in memory while it is linked, cached blocks and what the night notes of the records;
+the rest goes to disk, encrypted. Splink and the second look work beside it."""
+
+ROWS_OF_A_BATCH = 100_000
+
 KEY_COLUMNS = ("feed", *FILTER_COLUMNS, *TOKEN_COLUMNS)
 
 # 64 bits: of ten million records, two with unlike keys fall together once in 400,000 runs.
+# Records go by their number from here on, in order of their references, and by their row of `link_keys`.
 CURRENT_RECORDS = """
 create or replace temp table current_records as
-select
-    record_ref,
-    case when {identifying} then hash({keys}) else hash(record_ref, {keys}) end as identity,
-from {store}.link_keys
+select row_number() over () - 1 as number, *
+from (
+    select
+        record_ref,
+        rowid as row_id,
+        case when {identifying} then hash({keys}) else hash(record_ref, {keys}) end as identity,
+    from {store}.link_keys
+    order by record_ref
+)
 """
+
+FIRST_OF_ALIKE = """
+create or replace temp table first_of_alike as
+select identity, min(number) as number, count(*) as copies
+from current_records
+group by identity
+"""
+
+STEPS = """
+create or replace temp table steps_{place} as
+select {token} as token, count(*) as records, {step} as step
+from {store}.link_keys as link_keys
+inner join current_records as records on link_keys.rowid = records.row_id
+semi join first_of_alike using (number)
+where {column} is not null
+group by token
+"""
+
+POPULATION = "select {octave} from steps_{place}"
 
 CURRENT_COMPARED = """
 create or replace temp table current_compared as
-with
-
-compared as (
-    select identity, min(record_ref) as record_ref, count(*) as copies
-    from current_records
-    group by identity
-)
-
-select compared.record_ref, compared.identity, compared.copies, [{tokens}]::blob[] as tokens
-from compared
-inner join {store}.link_keys as link_keys using (record_ref)
-"""
-
-# One table for all columns that have frequencies: `place` is the column's.
-STEPS = """
-create or replace temp table steps as
-with
-
-listed as (
-    select unnest(tokens) as token, generate_subscripts(tokens, 1) as place from current_compared
-)
-
-select place, token, {step} as step
-from listed
-where token is not null
-group by place, token
-"""
-
-POPULATIONS = """
-select {octave} from (
-    select unnest(tokens) as token, generate_subscripts(tokens, 1) as place from current_compared
-) group by place order by place
-"""
-
-WITH_STEPS = """
-create or replace temp table current_compared as
-with
-
-listed as (
-    select record_ref, unnest(tokens) as token, generate_subscripts(tokens, 1) as place from current_compared
-),
-
-stepped as (
-    select record_ref, list(coalesce(step, -1)::smallint order by place) as frequencies
-    from listed
-    left join steps using (place, token)
-    group by record_ref
-)
-
-select record_ref, identity, copies, coalesce(frequencies, []) as frequencies
-from current_compared
-left join stepped using (record_ref)
+select first_of_alike.number, records.record_ref, records.row_id, records.identity, copies,
+    [{steps}]::smallint[] as frequencies
+from first_of_alike
+inner join current_records as records using (number)
+inner join {store}.link_keys as link_keys on records.row_id = link_keys.rowid
+{joins}
 """
 
 CHANGED = """
 create or replace temp table changed as
-select compared.record_ref
+select compared.number, compared.record_ref, compared.row_id
 from current_compared as compared
 left join {store}.linked_records as linked using (record_ref)
 where linked.record_ref is null
@@ -173,9 +161,9 @@ anti join touched_components using (component)
 
 TOUCHED_COMPARED = """
 create or replace temp table touched_compared as
-select record_ref from changed
+select number, record_ref from changed
 union
-select compared.record_ref
+select compared.number, compared.record_ref
 from current_compared as compared
 inner join {store}.linked_records as linked using (record_ref)
 semi join touched_components using (component)
@@ -194,30 +182,43 @@ anti join dropped as dropped_r on edges.record_ref_r = dropped_r.record_ref
 RELABELLED = """
 create or replace temp table relabelled as
 select
+    records.number,
     records.record_ref,
+    records.row_id,
     records.identity,
-    records.record_ref = clustered.record_ref as is_compared,
+    records.number = clustered.number as is_compared,
     compared.frequencies,
-    hash(clustered.component_ref) as component,
-    count(*) over (partition by clustered.component_ref) as component_size,
-    (hash(clustered.label_ref) >> 1)::bigint as cluster,
+    hash(component.record_ref) as component,
+    clustered.component_size,
+    (hash(label.record_ref) >> 1)::bigint as cluster,
 from clustered
-inner join current_compared as compared using (record_ref)
+inner join current_compared as compared using (number)
 inner join current_records as records on compared.identity = records.identity
+inner join current_records as label on clustered.label = label.number
+inner join current_records as component on clustered.component = component.number
 """
 
 CLUSTERED_RECORDS = """
 create or replace temp table clustered_records as
 from relabelled
 union all
-select record_ref, identity, is_compared, frequencies, component, component_size, cluster
-from {store}.linked_records
-semi join current_records using (record_ref)
+select
+    records.number,
+    record_ref,
+    records.row_id,
+    linked.identity,
+    linked.is_compared,
+    linked.frequencies,
+    linked.component,
+    linked.component_size,
+    linked.cluster,
+from {store}.linked_records as linked
+inner join current_records as records using (record_ref)
 anti join relabelled using (record_ref)
 """
 
 ALL_ARE_AFFECTED = """
-create or replace temp table affected as
+create or replace temp view affected as
 select records.*, coalesce(linked_kin.kin, records.cluster) as kin
 from clustered_records as records
 left join linked_kin using (cluster)
@@ -265,11 +266,11 @@ AFFECTED = (
 )
 
 EDGES_AMONG = """
-select edges.*
+select one.number as record_l, other.number as record_r, edges.match_weight
 from (
-    select record_ref_l, record_ref_r, match_weight, match_key, reason from edges_now
+    select record_ref_l, record_ref_r, match_weight from edges_now
     union all
-    select record_ref_l, record_ref_r, match_weight, match_key, reason
+    select record_ref_l, record_ref_r, match_weight
     from {store}.edges
     anti join touched_compared as touched on edges.record_ref_l = touched.record_ref
     anti join changed as changed_l on edges.record_ref_l = changed_l.record_ref
@@ -277,22 +278,22 @@ from (
     anti join dropped as dropped_l on edges.record_ref_l = dropped_l.record_ref
     anti join dropped as dropped_r on edges.record_ref_r = dropped_r.record_ref
 ) as edges
-where record_ref_l in (select record_ref from asked) or record_ref_r in (select record_ref from asked)
-order by edges.match_weight desc, edges.record_ref_l, edges.record_ref_r
+inner join current_records as one on edges.record_ref_l = one.record_ref
+inner join current_records as other on edges.record_ref_r = other.record_ref
+where one.number in (select number from asked) or other.number in (select number from asked)
+"""
+
+NUMBERED_EDGES = """
+select one.number as record_l, other.number as record_r, edges.match_weight, edges.match_key
+from (from new_edges union all {kept}) as edges
+inner join current_records as one on edges.record_ref_l = one.record_ref
+inner join current_records as other on edges.record_ref_r = other.record_ref
+order by edges.match_weight desc, record_l, record_r
 """
 
 FREQUENCIES = """
-with
-
-compared as (
-    select distinct link_keys.{column}
-    from {store}.link_keys as link_keys
-    semi join to_score using (record_ref)
-)
-
-select compared.{column}, least(1.0, pow(2.0, steps.step / {octave}::double - {population})) as tf_{column}
-from compared
-inner join steps on compared.{column} = steps.token and steps.place = {place}
+select token as {column}, least(1.0, pow(2.0, step / {octave}::double - {population})) as tf_{column}
+from steps_{place}
 """
 
 SYMMETRIC_RULE = re.compile(r'^\(?l\.("?\w+"?)\)? = \(?r\.\1\)?$')
@@ -314,6 +315,16 @@ class Changes:
     populations: tuple[int, ...]
 
 
+@contextmanager
+def limited_memory(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let the attached store take no more than `STORE_MEMORY`."""
+    connection.execute(f"set memory_limit = '{STORE_MEMORY}'")
+    try:
+        yield
+    finally:
+        connection.execute("reset memory_limit")
+
+
 def find_changes(
     connection: duckdb.DuckDBPyConnection, model: LinkageModel, basis: str | None, *, everything: bool = False
 ) -> Changes:
@@ -322,11 +333,15 @@ def find_changes(
     keys = ", ".join(KEY_COLUMNS)
     identifying = " or ".join(f"{token} is not null" for token in IDENTIFYING_TOKENS)
     connection.execute(CURRENT_RECORDS.format(keys=keys, identifying=identifying, store=STORE))
-    connection.execute(CURRENT_COMPARED.format(tokens=", ".join(columns), store=STORE))
-    connection.execute(STEPS.format(step=step_of("count(*)")))
-    populations = connection.execute(POPULATIONS.format(octave=population_octave("count(token)"))).fetchall()
-    octaves = tuple(octave for (octave,) in populations)
-    connection.execute(WITH_STEPS)
+    connection.execute(FIRST_OF_ALIKE)
+    octaves = _count_steps(connection, columns)
+    joins = (
+        f"left join steps_{place} on {_short('link_keys.' + column)} = steps_{place}.token"
+        for place, column in enumerate(columns, start=1)
+    )
+    steps = (f"coalesce(steps_{place}.step, -1)" for place, _ in enumerate(columns, start=1))
+    connection.execute(CURRENT_COMPARED.format(steps=", ".join(steps), joins=" ".join(joins), store=STORE))
+    connection.execute("drop table first_of_alike")
     records, compared = (_count(connection, table) for table in ("current_records", "current_compared"))
     found = f"{STATE_VERSION}-{model.digest}-{second_look_digest()}-{'-'.join(map(str, octaves))}"
     everything = everything or found != basis
@@ -334,7 +349,9 @@ def find_changes(
         connection.execute(CHANGED.format(store=STORE))
         everything = _count(connection, "changed") > LARGEST_CHANGED_SHARE * compared
     if everything:
-        connection.execute("create or replace temp table changed as select record_ref from current_compared")
+        connection.execute(
+            "create or replace temp view changed as select number, record_ref, row_id from current_compared"
+        )
         connection.execute("create or replace temp table dropped (record_ref varchar)")
     else:
         connection.execute(DROPPED.format(store=STORE))
@@ -342,42 +359,86 @@ def find_changes(
     return Changes(found, everything, records, compared, _count(connection, "changed"), octaves)
 
 
+def _count_steps(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> tuple[int, ...]:
+    """Count how common the values of `columns` are (`steps_1` and so on); return the octave of each column's number."""
+    octaves = []
+    for place, column in enumerate(columns, start=1):
+        statement = STEPS.format(
+            place=place, column=column, token=_short(column), step=step_of("count(*)"), store=STORE
+        )
+        connection.execute(statement)
+        counted = POPULATION.format(octave=population_octave("coalesce(sum(records), 0)"), place=place)
+        octaves += [row[0] for row in connection.execute(counted).fetchall()]
+    return tuple(octaves)
+
+
+def _short(token: str) -> str:
+    """Return the SQL for a token as a whole number of 64 bits: quicker to join, half the memory, null for null.
+
+    Two unlike tokens of ten million fall together once in 370,000 such sets.
+    """
+    return f"case when {token} is not null then hash({token}) end"
+
+
+def _short_tokens(columns: Sequence[str]) -> str:
+    """Return the list of `columns` of link_keys to select, tokens short."""
+    return ", ".join(
+        f"{_short(f'link_keys.{column}')} as {column}" if column.endswith("_token") else f"link_keys.{column}"
+        for column in columns
+    )
+
+
 def records_to_score(
     connection: duckdb.DuckDBPyConnection, changes: Changes, settings: Mapping[str, Any]
-) -> pa.Table:
-    """Return the link keys of the changed records, and of those that share a block with one; by record_ref."""
-    connection.execute("create or replace temp table to_score as select record_ref from changed")
-    if not changes.everything:
+) -> pa.RecordBatchReader:
+    """Return the link keys of the changed records, and of those that share a block with one, tokens short.
+
+    A stream, so that link keys are never held whole; `record_ref` is the record's number.
+    """
+    if changes.everything:
+        connection.execute("create or replace temp view to_score as select number, row_id from changed")
+    else:
+        connection.execute("create or replace temp table to_score as select number, row_id from changed")
         connection.execute(
-            f"create or replace temp table changed_keys as from {STORE}.link_keys semi join changed using (record_ref)"
+            f"create or replace temp table changed_keys as "
+            f"from {STORE}.link_keys where rowid in (select row_id from changed)"
         )
         for rule in settings["blocking_rules_to_generate_predictions"]:
             for condition in _orientations(rule["blocking_rule"]):
                 connection.execute(
                     f"""
                     insert into to_score
-                    select record_ref from {STORE}.link_keys as r
-                    semi join changed_keys as l on {condition}
-                    anti join to_score using (record_ref)
-                    semi join current_compared using (record_ref)
+                    select compared.number, compared.row_id
+                    from (
+                        select r.rowid as row_id from {STORE}.link_keys as r semi join changed_keys as l on {condition}
+                    )
+                    inner join current_compared as compared using (row_id)
+                    anti join to_score using (row_id)
                     """
                 )
         connection.execute("drop table changed_keys")
-    listed = ", ".join(("record_ref", *KEY_COLUMNS))
     return connection.execute(
-        f"select {listed} from {STORE}.link_keys semi join to_score using (record_ref) order by record_ref"
-    ).to_arrow_table()
+        f"""
+        select to_score.number as record_ref, {_short_tokens(KEY_COLUMNS)}
+        from {STORE}.link_keys as link_keys
+        inner join to_score on link_keys.rowid = to_score.row_id
+        """
+    ).to_arrow_reader(ROWS_OF_A_BATCH)
 
 
 def changed_records(connection: duckdb.DuckDBPyConnection) -> pa.Array:
-    """Return the references of the compared records that changed."""
-    return connection.execute("from changed order by all").to_arrow_table()["record_ref"].combine_chunks()
+    """Return the numbers of the compared records that changed."""
+    return (
+        connection.execute("select number from changed order by all")
+        .to_arrow_table()["number"]
+        .combine_chunks()
+    )
 
 
 def term_frequencies(
     connection: duckdb.DuckDBPyConnection, changes: Changes, settings: Mapping[str, Any]
 ) -> dict[str, pa.Table]:
-    """Return the term frequencies of the records to score, by column, as counted over all records."""
+    """Return the term frequencies by column, as counted over all records, of short tokens."""
     return {
         column: connection.execute(
             FREQUENCIES.format(
@@ -385,7 +446,6 @@ def term_frequencies(
                 place=place,
                 octave=STEPS_OF_AN_OCTAVE,
                 population=changes.populations[place - 1],
-                store=STORE,
             )
         ).to_arrow_table()
         for place, column in enumerate(frequency_columns(settings), start=1)
@@ -395,32 +455,48 @@ def term_frequencies(
 
 def touched_edges(connection: duckdb.DuckDBPyConnection, changes: Changes, scored: pa.Table) -> pa.Table:
     """Find the records that `scored` edges and the changes can touch (`touched_compared`); return all edges between
-    them, strongest first.
+    them, strongest first: record_l and record_r (numbers), match_weight, match_key.
     """
+    scored = scored.rename_columns(["record_l", "record_r", *scored.column_names[2:]])
     if changes.everything:
-        connection.execute("create or replace temp table touched_compared as from changed")
+        connection.execute(
+            "create or replace temp view touched_compared as select number, record_ref from changed"
+        )
         return scored
-    connection.register("new_edges", scored)
+    connection.register("new_edges", named_edges(connection, scored))
     connection.execute(TOUCHED_BY_NEW_LINKS.format(store=STORE))
     connection.execute(TOUCHED_COMPARED.format(store=STORE))
+    kept = KEPT_EDGES.format(store=STORE)
+    return connection.execute(NUMBERED_EDGES.format(kept=kept)).to_arrow_table()
+
+
+def named_edges(connection: duckdb.DuckDBPyConnection, edges: pa.Table) -> pa.Table:
+    """Return `edges` with record_ref_l and record_ref_r in place of the numbers record_l and record_r."""
+    connection.register("numbered", edges)
     return connection.execute(
-        f"""
-        select * from (from new_edges union all {KEPT_EDGES.format(store=STORE)})
-        order by match_weight desc, record_ref_l, record_ref_r
+        """
+        select
+            one.record_ref as record_ref_l,
+            other.record_ref as record_ref_r,
+            numbered.* exclude (record_l, record_r),
+        from numbered
+        inner join current_records as one on numbered.record_l = one.number
+        inner join current_records as other on numbered.record_r = other.number
         """
     ).to_arrow_table()
 
 
 def touched_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Return what clustering reads of the touched compared records, with `copies`; by record_ref."""
-    listed = ", ".join(f"link_keys.{column}" for column in CLUSTERED_COLUMNS)
+    """Return what clustering reads of the touched compared records, tokens short, with `number` and `copies`; by
+    number.
+    """
     return connection.execute(
         f"""
-        select link_keys.record_ref, {listed}, compared.copies
+        select compared.number, compared.copies, {_short_tokens(CLUSTERED_COLUMNS)}
         from {STORE}.link_keys as link_keys
-        inner join current_compared as compared using (record_ref)
-        semi join touched_compared using (record_ref)
-        order by record_ref
+        inner join current_compared as compared on link_keys.rowid = compared.row_id
+        semi join touched_compared using (number)
+        order by compared.number
         """
     ).to_arrow_table()
 
@@ -428,7 +504,7 @@ def touched_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 def relabel(connection: duckdb.DuckDBPyConnection, clustered: pa.Table, changes: Changes) -> None:
     """Make `relabelled`, all records behind the `clustered` ones, and `clustered_records`, all records with a cluster.
 
-    `clustered`: record_ref, label_ref and component_ref (the first records of its cluster and of its component).
+    `clustered`: number, label and component (the first records of its cluster and of its component), component_size.
     """
     connection.register("clustered", clustered)
     connection.execute(RELABELLED)
@@ -438,15 +514,48 @@ def relabel(connection: duckdb.DuckDBPyConnection, clustered: pa.Table, changes:
         connection.execute(CLUSTERED_RECORDS.format(store=STORE))
 
 
-def labelled_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Return the link keys of every record with its `cluster`, by record_ref."""
-    listed = ", ".join(f"link_keys.{column}" for column in KEY_COLUMNS)
+def labelled_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
+    """Return a stream of what the second look reads of every record's link keys, tokens short, with its cluster as
+    `label`; `record_ref` is the record's number. Of records with the same keys, the first stands for all.
+    """
     return connection.execute(
         f"""
-        select link_keys.record_ref, {listed}, records.cluster
+        select records.number as record_ref, {_short_tokens(columns_read())}, records.cluster as label
         from {STORE}.link_keys as link_keys
-        inner join clustered_records as records using (record_ref)
-        order by record_ref
+        inner join clustered_records as records on link_keys.rowid = records.row_id
+        where records.is_compared
+        """
+    ).to_arrow_reader(ROWS_OF_A_BATCH)
+
+
+def clusters_of(connection: duckdb.DuckDBPyConnection, links: pa.Table) -> pa.Table:
+    """Return `links` (of the second look, ends by number) with record_ref_l and record_ref_r in place of the numbers,
+    and the clusters of both, cluster_l and cluster_r; the references of a pair in order, strongest first.
+    """
+    connection.register("numbered_links", links)
+    return connection.execute(
+        """
+        with ends as (
+            select
+                least(record_ref_l, record_ref_r) as number_l,
+                greatest(record_ref_l, record_ref_r) as number_r,
+                match_weight,
+                evidence,
+            from numbered_links
+        )
+        select
+            one.record_ref as record_ref_l,
+            other.record_ref as record_ref_r,
+            match_weight,
+            evidence,
+            one.cluster as cluster_l,
+            other.cluster as cluster_r,
+            number_l,
+            number_r,
+        from ends
+        inner join clustered_records as one on ends.number_l = one.number
+        inner join clustered_records as other on ends.number_r = other.number
+        order by match_weight desc, record_ref_l, record_ref_r
         """
     ).to_arrow_table()
 
@@ -455,7 +564,7 @@ def affected_records(
     connection: duckdb.DuckDBPyConnection, links: pa.Table, kin: pa.Table, changes: Changes, *, known: bool
 ) -> pa.Table:
     """Return the records whose people may be others now, as `linked_records` wants them, with `previous` (the person
-    they were, null for none), `copies` and `feed`; by record_ref.
+    they were, null for none), `number`, `copies` and `feed`; by number.
 
     `links`: of the second look, all there are. `kin`: cluster, kin, of the clusters that are linked. `known`: there are
     people of an earlier run.
@@ -473,16 +582,17 @@ def affected_records(
     return connection.execute(
         f"""
         select
-            affected.*,
-            count(*) over (partition by affected.kin) as kin_size,
+            affected.* exclude (row_id),
+            kin_sizes.kin_size,
             {"people.person_id" if known else "null::varchar"} as previous,
             compared.copies,
             link_keys.feed,
         from affected
+        inner join (select kin, count(*) as kin_size from affected group by kin) as kin_sizes using (kin)
         inner join current_compared as compared on affected.identity = compared.identity
-        inner join {STORE}.link_keys as link_keys on affected.record_ref = link_keys.record_ref
+        inner join {STORE}.link_keys as link_keys on affected.row_id = link_keys.rowid
         {previous}
-        order by affected.record_ref
+        order by affected.number
         """
     ).to_arrow_table()
 
@@ -490,27 +600,38 @@ def affected_records(
 def edges_among(
     connection: duckdb.DuckDBPyConnection, edges: pa.Table, records: pa.Table, changes: Changes
 ) -> pa.Table:
-    """Return the edges between the compared ones of `records`, from the store and from the `edges` of this run."""
+    """Return the edges between the compared ones of `records`, from the store and from the `edges` of this run:
+    record_l and record_r (numbers), match_weight.
+    """
     if changes.everything:
-        return edges
-    connection.register("edges_now", edges)
-    connection.register("asked", records.filter(records["is_compared"]).select(["record_ref"]))
+        return edges.select(["record_l", "record_r", "match_weight"])
+    connection.register("edges_now", named_edges(connection, edges))
+    connection.register("asked", records.filter(records["is_compared"]).select(["number"]))
     return connection.execute(EDGES_AMONG.format(store=STORE)).to_arrow_table()
 
 
-def link_keys_of(connection: duckdb.DuckDBPyConnection, record_refs: pa.ChunkedArray) -> pa.Table:
-    """Return what clustering reads of the link keys of some records, by record_ref."""
-    connection.register("asked", pa.table({"record_ref": record_refs}))
-    listed = ", ".join(("record_ref", *CLUSTERED_COLUMNS))
+def link_keys_of(connection: duckdb.DuckDBPyConnection, clusters: np.ndarray) -> pa.Table:
+    """Return what clustering reads of the link keys of the records of some clusters, with their `cluster`."""
+    connection.register("asked_clusters", pa.table({"cluster": clusters}))
     return connection.execute(
-        f"select {listed} from {STORE}.link_keys semi join asked using (record_ref) order by record_ref"
+        f"""
+        select records.cluster, {_short_tokens(CLUSTERED_COLUMNS)}
+        from {STORE}.link_keys as link_keys
+        inner join clustered_records as records on link_keys.rowid = records.row_id
+        semi join asked_clusters using (cluster)
+        order by records.number
+        """
     ).to_arrow_table()
 
 
-def touched_references(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Return the references whose edges are to be written anew: touched, changed, and no longer compared."""
+def touched_references(connection: duckdb.DuckDBPyConnection, changes: Changes) -> pa.Table:
+    """Return the references whose edges are to be written anew: touched, changed, and no longer compared; none where
+    all are.
+    """
+    if changes.everything:
+        return pa.table({"record_ref": pa.array([], pa.string())})
     return connection.execute(
-        "from touched_compared union from changed union from dropped order by all"
+        "select record_ref from touched_compared union select record_ref from changed union from dropped order by all"
     ).to_arrow_table()
 
 

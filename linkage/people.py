@@ -23,9 +23,9 @@ from linkage import people_store
 from linkage.changes import Changes
 from linkage.clustering.clusters import Clusters, Edges, cluster, component_of
 from linkage.clustering.confidence import quality_of
-from linkage.clustering.joining import ClusterLinks, joined_clusters, links_between
-from linkage.clustering.second_look import second_links
-from linkage.clustering.stable_ids import assign_person_ids
+from linkage.clustering.joining import ClusterLinks, joined_clusters, links_of_clusters
+from linkage.clustering.second_look import links_of_labelled
+from linkage.clustering.stable_ids import Assignment, assign_person_ids
 from linkage.model import LinkageModel, read_model
 from linkage.people_store import KnownState, Resolved
 from linkage.scoring.pairs import REPORTED_WEIGHTS, ScoredPairs, score_pairs
@@ -86,7 +86,7 @@ def resolve_people(
     Raises `LinkageModelError` on an unusable model, `StoreUnreadableError` if no package was opened yet.
     """
     model = model or read_model()
-    with zone.linkage(read_only=True) as connection:
+    with zone.linkage(read_only=True) as connection, night_changes.limited_memory(connection):
         known = people_store.known_state(connection)
         digest = f"{link_keys_digest(connection)}-{model.digest}"
         found = (
@@ -121,34 +121,38 @@ def _link(
     changes = night_changes.find_changes(connection, model, known.basis, everything=from_nothing)
     scored = _scored(connection, changes, model)
     edges = night_changes.touched_edges(connection, changes, scored.edges)
-    link_keys = night_changes.touched_link_keys(connection)
-    by_row = edges_by_row(replace(scored, edges=edges, alike=scored.alike[:0]), link_keys["record_ref"])
-    clusters = cluster(by_row, link_keys, link_keys["copies"].to_numpy())
-    edges = edges.append_column("reason", pa.array(clusters.reasons, pa.uint8()))
-    night_changes.relabel(connection, _clustered(clusters, by_row, link_keys["record_ref"]), changes)
+    clusters, edges = _clustered(connection, edges, changes)
     links, cluster_links = _second_look(connection)
     records = night_changes.affected_records(
         connection, links, cluster_links.kin_table(), changes, known=known.has_people
     )
-    links, records = _joined(connection, links, cluster_links, records)
-    records = records.sort_by([("person", "ascending"), ("record_ref", "ascending")])
-    assignment = assign_person_ids(
-        records["person"].to_numpy(),
-        records["record_ref"],
-        records["previous"],
-        zone.keys,
-        partial(people_store.taken_ids, connection) if known.has_people else None,
-    )
+    person, followed = _joined(connection, cluster_links, records)
+    assignment = _with_ids(connection, zone, records, person, known)
     person_ids = pa.array(assignment.person_ids, pa.string())
     ties = _ties(night_changes.edges_among(connection, edges, records, changes), links, records)
-    quality = quality_of(records.filter(records["is_compared"]), ties)
+    compared = records["is_compared"]
+    quality = quality_of(
+        pa.table(
+            {
+                "record_ref": records["number"].filter(compared),
+                "person": person[compared.to_numpy()],
+                "feed": records["feed"].filter(compared),
+                "copies": records["copies"].filter(compared),
+            }
+        ),
+        ties,
+    )
+    links = links.drop_columns(["cluster_l", "cluster_r", "number_l", "number_r"])
+    links = links.append_column("is_followed", pa.array(followed))
+    records = records.drop_columns(["number", "copies", "feed"])
+    edges = night_changes.named_edges(connection, edges)
     return _Linked(
         changes,
         Resolved(
             everything=changes.everything,
-            records=records.append_column("person_id", person_ids.take(records["person"].combine_chunks())),
+            records=records.append_column("person_id", person_ids.take(pa.array(person))),
             vanished=night_changes.vanished_records(connection) if known.has_people else NOBODY,
-            outdated=night_changes.touched_references(connection),
+            outdated=night_changes.touched_references(connection, changes),
             edges=edges,
             links=links,
             quality=quality.set_column(0, "person_id", person_ids),
@@ -176,55 +180,105 @@ def _link(
     )
 
 
+def _clustered(
+    connection: duckdb.DuckDBPyConnection, edges: pa.Table, changes: Changes
+) -> tuple[Clusters, pa.Table]:
+    """Cluster the touched records by `edges` and remember their clusters; return `edges` with what each came to."""
+    link_keys = night_changes.touched_link_keys(connection)
+    number, copies = link_keys["number"].to_numpy(), link_keys["copies"].to_numpy()
+    left, right = (np.searchsorted(number, edges[side].to_numpy()) for side in ("record_l", "record_r"))
+    by_row = Edges(left, right, edges["match_weight"].to_numpy())
+    clusters = cluster(by_row, link_keys, copies)
+    component = component_of(by_row, len(number))
+    _, first = np.unique(component, return_index=True)
+    size = np.bincount(component, weights=copies, minlength=1).astype(np.int64)
+    night_changes.relabel(
+        connection,
+        pa.table(
+            {
+                "number": number,
+                "label": number[clusters.labels],
+                "component": number[first[component]],
+                "component_size": size[component],
+            }
+        ),
+        changes,
+    )
+    return clusters, edges.append_column("reason", pa.array(clusters.reasons, pa.uint8()))
+
+
 def _second_look(connection: duckdb.DuckDBPyConnection) -> tuple[pa.Table, ClusterLinks]:
     """Return the second look's links between all clusters, and the same by cluster."""
-    link_keys = night_changes.labelled_link_keys(connection)
-    cluster_of = link_keys["cluster"].to_numpy()
-    links = second_links(link_keys.drop_columns("cluster"), cluster_of)
-    left, right = links["record_ref_l"], links["record_ref_r"]
-    turned = pc.greater(left, right)
-    links = links.set_column(0, "record_ref_l", pc.if_else(turned, right, left))
-    links = links.set_column(1, "record_ref_r", pc.if_else(turned, left, right)).sort_by(
-        [("match_weight", "descending"), ("record_ref_l", "ascending"), ("record_ref_r", "ascending")]
-    )
-    return links, links_between(links, link_keys["record_ref"], cluster_of)
+    found = links_of_labelled(night_changes.labelled_link_keys(connection))
+    links = night_changes.clusters_of(connection, found)
+    return links, links_of_clusters(links["cluster_l"].to_numpy(), links["cluster_r"].to_numpy())
 
 
 def _joined(
-    connection: duckdb.DuckDBPyConnection, links: pa.Table, of_clusters: ClusterLinks, records: pa.Table
-) -> tuple[pa.Table, pa.Table]:
-    """Join the clusters of `records` along the second look's links; return the links with `is_followed`, and the
-    records with the number of their `person`, in order of the people's first records.
+    connection: duckdb.DuckDBPyConnection, of_clusters: ClusterLinks, records: pa.Table
+) -> tuple[np.ndarray, np.ndarray]:
+    """Join the clusters of `records` along the second look's links; return the number of each record's person, in order
+    of the people's first records, and which links were followed.
     """
     # All links are joined, not only those of the records at hand: they are few, and each group of kin is for itself.
     person_of, followed = joined_clusters(of_clusters, partial(_link_keys_of, connection))
-    of_record = records["cluster"].to_numpy()
-    joined = np.array([person_of.get(each, each) for each in of_record.tolist()], dtype=np.int64)
+    joined = records["cluster"].to_numpy().copy()
+    linked = np.array(sorted(person_of), dtype=np.int64)
+    if len(linked):
+        person = np.array([person_of[cluster] for cluster in linked.tolist()], dtype=np.int64)
+        place = np.minimum(np.searchsorted(linked, joined), len(linked) - 1)
+        joined = np.where(linked[place] == joined, person[place], joined)
     _, first, inverse = np.unique(joined, return_index=True, return_inverse=True)
-    number = np.argsort(np.argsort(first))[inverse]
-    return links.append_column("is_followed", pa.array(followed)), records.append_column(
-        "person", pa.array(number, pa.int64())
-    )
+    return np.argsort(np.argsort(first))[inverse], followed
 
 
 def _link_keys_of(connection: duckdb.DuckDBPyConnection, clusters: np.ndarray) -> tuple[np.ndarray, pa.Table]:
-    connection.register("asked_clusters", pa.table({"cluster": clusters}))
-    found = connection.execute(
-        "select record_ref, cluster from clustered_records semi join asked_clusters using (cluster) order by record_ref"
-    ).to_arrow_table()
-    return found["cluster"].to_numpy(), night_changes.link_keys_of(connection, found["record_ref"])
+    found = night_changes.link_keys_of(connection, clusters)
+    return found["cluster"].to_numpy(), found
+
+
+def _with_ids(
+    connection: duckdb.DuckDBPyConnection,
+    zone: AnalyticsZone,
+    records: pa.Table,
+    person: np.ndarray,
+    known: KnownState,
+) -> Assignment:
+    order = pa.array(np.argsort(person, kind="stable"))
+    return assign_person_ids(
+        np.sort(person),
+        records["record_ref"].take(order),
+        records["previous"].take(order),
+        zone.keys,
+        partial(people_store.taken_ids, connection) if known.has_people else None,
+    )
 
 
 def _ties(edges: pa.Table, links: pa.Table, records: pa.Table) -> pa.Table:
-    """Return edges and links that an end is among the records of, the strongest of each pair."""
-    known = records["record_ref"]
-    near = pc.or_(
-        pc.is_in(links["record_ref_l"], value_set=known), pc.is_in(links["record_ref_r"], value_set=known)
+    """Return edges and links that an end is among the records of, the strongest of each pair: record_ref_l and
+    record_ref_r (numbers), match_weight.
+    """
+    known = records["number"].to_numpy()
+    ends = [links[side].to_numpy() for side in ("number_l", "number_r")]
+    near = np.isin(ends[0], known) | np.isin(ends[1], known)
+    left, right, weight = (
+        np.concatenate([edges[of_edge].to_numpy(), links[of_link].to_numpy()[near]])
+        for of_edge, of_link in (
+            ("record_l", "number_l"),
+            ("record_r", "number_r"),
+            ("match_weight", "match_weight"),
+        )
     )
-    columns = ["record_ref_l", "record_ref_r", "match_weight"]
-    both = pa.concat_tables([edges.select(columns), links.filter(near).select(columns)])
-    strongest = both.group_by(columns[:2], use_threads=False).aggregate([("match_weight", "max")])
-    return strongest.rename_columns(columns)
+    order = np.lexsort((-weight, right, left))
+    left, right, weight = left[order], right[order], weight[order]
+    strongest = np.append(True, (left[1:] != left[:-1]) | (right[1:] != right[:-1]))[: len(left)]
+    return pa.table(
+        {
+            "record_ref_l": left[strongest],
+            "record_ref_r": right[strongest],
+            "match_weight": weight[strongest],
+        }
+    )
 
 
 NOBODY = pa.table({"record_ref": pa.array([], pa.string()), "person_id": pa.array([], pa.string())})
@@ -232,27 +286,17 @@ NOBODY = pa.table({"record_ref": pa.array([], pa.string()), "person_id": pa.arra
 
 def _scored(connection: duckdb.DuckDBPyConnection, changes: Changes, model: LinkageModel) -> ScoredPairs:
     settings = model.splink_settings
+    changed = None if changes.everything else night_changes.changed_records(connection)
+    frequencies = night_changes.term_frequencies(connection, changes, settings)
+    # The stream comes last: another statement on its connection would end it, without a word.
     link_keys = night_changes.records_to_score(connection, changes, settings)
     return score_pairs(
         link_keys,
         settings,
         model.match_weight_threshold,
         collapse=False,
-        changed=None if changes.everything else night_changes.changed_records(connection),
-        frequencies=night_changes.term_frequencies(connection, changes, settings),
-    )
-
-
-def _clustered(clusters: Clusters, edges: Edges, record_refs: pa.ChunkedArray) -> pa.Table:
-    """Return record_ref, label_ref, component_ref of the clustered records."""
-    component = component_of(edges, len(clusters.labels))
-    _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
-    return pa.table(
-        {
-            "record_ref": record_refs,
-            "label_ref": record_refs.take(pa.array(clusters.labels)),
-            "component_ref": record_refs.take(pa.array(first[inverse])),
-        }
+        changed=changed,
+        frequencies=frequencies,
     )
 
 

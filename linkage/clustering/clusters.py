@@ -53,7 +53,11 @@ seed 1: it takes away half of the wrong pairs, and one right pair in 500.
 USED, BRIDGE, UNDECIDED, CONTRADICTED = range(4)
 """Why an edge did or did not join two records, see `Clusters.reasons`."""
 
+LARGEST_PAIRED = 40
+"""Components with more records than this are not searched pair by pair for contradictions."""
+
 Numbers = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ def cluster(edges: Edges, link_keys: pa.Table, copies: Numbers | None = None) ->
     component = component_of(edges, count)
     suspect = _contradicted_components(component, link_keys)
     labels = _first_record(component)
-    in_suspect = suspect[component]
+    in_suspect = _contradicting_components(component, link_keys, suspect)[component]
     refused = 0
     if in_suspect.any():
         records = np.flatnonzero(in_suspect)
@@ -246,32 +250,103 @@ def _contradicted_components(component: npt.NDArray[np.int32], link_keys: pa.Tab
     contradicted = np.zeros(int(component.max(initial=-1)) + 1, dtype=np.bool_)
     owners = component.astype(np.int64)
     for column in (*EXCLUSIVE_TOKENS, *BIRTH_TOKENS[:2]):
-        contradicted[_owners_of_several(owners, _codes(link_keys[column]))] = True
-    homes = _pair_codes(_pair_codes(owners, _codes(link_keys["feed"])), _codes(link_keys["uprn_token"]))
-    several = _owners_of_several(homes, _codes(link_keys[REFERENCE]))
-    contradicted[owners[np.isin(homes, several)]] = True
+        contradicted |= _hold_several(owners, *_codes(link_keys[column]), len(contradicted))
+    references, with_reference = _codes(link_keys[REFERENCE])
+    homes, at_home = _codes(link_keys["uprn_token"])
+    known = with_reference & at_home
+    feeds = _codes(link_keys["feed"])[0][known].astype(np.int64)
+    in_feed = owners[known] * (int(feeds.max(initial=0)) + 1) + feeds
+    order = np.lexsort((homes[known], in_feed))
+    in_feed, homes = in_feed[order], homes[known][order]
+    place = (
+        np.cumsum(np.append(True, (in_feed[1:] != in_feed[:-1]) | (homes[1:] != homes[:-1]))[: len(order)])
+        - 1
+    )
+    several = _hold_several(place, references[known][order], np.ones(len(order), np.bool_), len(order))
+    contradicted[owners[known][order][several[place]]] = True
     return contradicted
 
 
-def _owners_of_several(owners: Numbers, values: Numbers) -> Numbers:
-    """Return the owners that have two or more distinct values; a negative owner or value is none."""
-    known = (values >= 0) & (owners >= 0)
-    pairs = np.unique(np.stack([owners[known], values[known]]), axis=1)[0]
-    found, counts = np.unique(pairs, return_counts=True)
-    return found[counts > 1]
+def _hold_several(
+    owners: Numbers, values: Codes, known: npt.NDArray[np.bool_], count: int
+) -> npt.NDArray[np.bool_]:
+    """Return, for owners 0 to `count`, whether they hold two or more distinct values."""
+    least, most = np.full(count, np.iinfo(values.dtype).max, values.dtype), np.zeros(count, values.dtype)
+    np.minimum.at(least, owners[known], values[known])
+    np.maximum.at(most, owners[known], values[known])
+    return least < most
 
 
-def _pair_codes(first: Numbers, second: Numbers) -> Numbers:
-    combined = first * (int(second.max(initial=0)) + 1) + second
-    return np.where((first < 0) | (second < 0), -1, combined)
-
-
-def _codes(column: pa.ChunkedArray) -> Numbers:
+def _codes(column: pa.ChunkedArray) -> tuple[Codes, npt.NDArray[np.bool_]]:
+    """Return whole numbers that are equal where values are, and which are known (0 stands for the others)."""
     whole = column.combine_chunks()
-    encoded = (
-        whole.cast(pa.binary()) if pa.types.is_fixed_size_binary(whole.type) else whole
-    ).dictionary_encode()
-    return encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    known = whole.is_valid().to_numpy(zero_copy_only=False)
+    if not pa.types.is_integer(whole.type):
+        fixed = pa.types.is_fixed_size_binary(whole.type)
+        whole = (whole.cast(pa.binary()) if fixed else whole).dictionary_encode().indices
+    return whole.cast(pa.uint64()).fill_null(0).to_numpy(zero_copy_only=False), known
+
+
+def _contradicting_components(
+    component: npt.NDArray[np.int32], link_keys: pa.Table, suspect: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Return which of the `suspect` components have two records that contradict each other.
+
+    Where no two records do, no two groups of them can (`Facts.contradicts` of joined facts needs two records with
+    the values that argue, and what excuses them is only more in a group): such a component is one person's, whole.
+    Large components are taken to have some.
+    """
+    records = np.flatnonzero(suspect[component])
+    records = records[np.argsort(component[records], kind="stable")]
+    size = np.bincount(component[records], minlength=len(suspect))
+    found = suspect & (size > LARGEST_PAIRED)
+    records = records[size[component[records]] <= LARGEST_PAIRED]
+    taken = link_keys.select(list(CLUSTERED_COLUMNS)).take(pa.array(records))
+    said = {column: _codes(taken[column]) for column in CLUSTERED_COLUMNS if column not in BIRTH_TOKENS}
+    # Tokens of dates of birth meet across columns, so that they are numbered together.
+    births, known = _codes(pa.chunked_array([chunk for name in BIRTH_TOKENS for chunk in taken[name].chunks]))
+    for place, name in enumerate(BIRTH_TOKENS):
+        here = slice(place * len(records), (place + 1) * len(records))
+        said[name] = births[here], known[here]
+    owner = component[records]
+    for step in range(1, LARGEST_PAIRED):
+        pairs = np.flatnonzero(owner[step:] == owner[:-step])
+        if not len(pairs):
+            break
+        argue = _contradict(said, pairs, pairs + step)
+        found[owner[pairs[argue]]] = True
+    return found
+
+
+def _contradict(
+    said: Mapping[str, tuple[Codes, npt.NDArray[np.bool_]]], left: Numbers, right: Numbers
+) -> npt.NDArray[np.bool_]:
+    """Return `Facts.contradicts` of pairs of single records, by their places in `said`."""
+
+    def both(one: str, other: str) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        known = said[one][1][left] & said[other][1][right]
+        return known, known & (said[one][0][left] == said[other][0][right])
+
+    none = np.zeros(len(left), dtype=np.bool_)
+    same_number, other_number, same_birth = none.copy(), none.copy(), none.copy()
+    for column in EXCLUSIVE_TOKENS:
+        known, same = both(column, column)
+        same_number |= same
+        other_number |= known & ~same
+    for one in BIRTH_TOKENS:
+        for other in BIRTH_TOKENS:
+            same_birth |= both(one, other)[1]
+    born = [
+        np.logical_or.reduce([said[column][1][side] for column in BIRTH_TOKENS]) for side in (left, right)
+    ]
+    same_name = both("full_name_token", "full_name_token")[1]
+    together = both("feed", "feed")[1] & both("uprn_token", "uprn_token")[1]
+    known, same_reference = both(REFERENCE, REFERENCE)
+    return (
+        (born[0] & born[1] & ~same_birth & ~same_number)
+        | (other_number & ~(same_name & same_birth))
+        | (together & known & ~same_reference & ~same_name & ~same_number)
+    )
 
 
 def facts_of(link_keys: pa.Table, records: Numbers) -> dict[int, Facts]:

@@ -60,6 +60,11 @@ def links_between(links: pa.Table, record_refs: pa.ChunkedArray, cluster: Number
         cluster[pc.index_in(links[side], value_set=record_refs).to_numpy()]
         for side in ("record_ref_l", "record_ref_r")
     )
+    return links_of_clusters(left, right)
+
+
+def links_of_clusters(left: Numbers, right: Numbers) -> ClusterLinks:
+    """Return links of the second look between the clusters `left` and `right`, strongest first, with their kin."""
     named, places = np.unique(np.concatenate([left, right]), return_inverse=True)
     pairs = (np.ones(len(left), dtype=np.bool_), (places[: len(left)], places[len(left) :]))
     _, group = connected_components(coo_matrix(pairs, shape=(len(named), len(named))), directed=False)

@@ -11,7 +11,9 @@ nothing else: what has not changed there gives the same links.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from exchange.link_key_schema import FILTER_BITS
+from exchange.link_key_schema import FILTER_BITS, FILTER_COLUMNS, TOKEN_COLUMNS
 from linkage.scoring.pairs import linking_connection
+from linkage.scoring.short_tokens import with_short_tokens
 
 QUERIES = Path(__file__).with_name("second_look.sql")
 
@@ -53,6 +56,14 @@ EVIDENCE_WEIGHTS: Mapping[str, float] = MappingProxyType(
 seed 7, the right ones against the wrong ones, rounded down. Set in review; another county moves them by a bit or so.
 """
 
+
+@cache
+def columns_read() -> tuple[str, ...]:
+    """Return the columns of link keys that the second look reads, those that its SQL speaks of."""
+    spoken_of = set(re.findall(r"\w+", QUERIES.read_text(encoding="utf-8")))
+    return tuple(column for column in ("feed", *FILTER_COLUMNS, *TOKEN_COLUMNS) if column in spoken_of)
+
+
 LINKS_SCHEMA = pa.schema(
     [
         pa.field("record_ref_l", pa.string()),
@@ -68,9 +79,18 @@ def second_links(link_keys: pa.Table, labels: npt.NDArray[np.int64]) -> pa.Table
 
     `link_keys` as `linkage.people.read_link_keys` gives them. The ends are each cluster's first record by reference.
     """
+    return links_of_labelled(with_short_tokens(link_keys).append_column("label", pa.array(labels)))
+
+
+def links_of_labelled(record_keys: pa.Table | pa.RecordBatchReader) -> pa.Table:
+    """Return the links of `second_links` between the clusters of `record_keys`: link keys with short tokens, and
+    `label`, each record's cluster, as a table or as a stream. `record_ref` is anything that sorts; links speak of it.
+    """
+    reference = record_keys.schema.field("record_ref").type
     connection = linking_connection()
     try:
-        connection.register("record_keys", link_keys.append_column("label", pa.array(labels)))
+        connection.register("arrived_keys", record_keys)
+        connection.execute("create temp table record_keys as from arrived_keys")
         weights = {"evidence": list(EVIDENCE_WEIGHTS), "match_weight": list(EVIDENCE_WEIGHTS.values())}
         connection.register("evidence_weights", pa.table(weights))
         *steps, result = connection.extract_statements(QUERIES.read_text(encoding="utf-8"))
@@ -82,6 +102,9 @@ def second_links(link_keys: pa.Table, labels: npt.NDArray[np.int64]) -> pa.Table
             connection.execute(f"set variable {name} = {value}")
         for step in steps:
             connection.execute(step)
-        return connection.execute(result).to_arrow_table().cast(LINKS_SCHEMA)
+        schema = LINKS_SCHEMA
+        for place in (0, 1):
+            schema = schema.set(place, schema.field(place).with_type(reference))
+        return connection.execute(result).to_arrow_table().cast(schema)
     finally:
         connection.close()

@@ -46,15 +46,15 @@ BIRTH_DATE_AT_HOME = "birth_date_outward_code"
 """The date of birth together with the postal district: it agrees whatever the name is."""
 
 
-def comparison_columns(source: str, columns: Sequence[str] = ()) -> str:
+def comparison_columns(source: str, columns: Sequence[str] = (), *, ordered: bool = True) -> str:
     """Return the query that turns link keys in `source` into what the comparisons read.
 
     One row per record: `record_ref`, `name_filter` (a bit string, null without a name), the tokens, and
-    `columns`.
+    `columns`. Not `ordered`, rows come as `source` has them.
     """
     words = " || ".join(f"{word}::bit" for word in FILTER_COLUMNS)
     listed = ", ".join(("record_ref", f"({words})::bit as name_filter", *TOKEN_COLUMNS, *columns))
-    return f"select {listed} from {source} order by record_ref"
+    return f"select {listed} from {source}{' order by record_ref' if ordered else ''}"
 
 
 def link_key_comparisons() -> list[ComparisonCreator]:
