@@ -6,6 +6,8 @@ compares link keys with the reviewed model, then clusters with its guards and ta
 encoding and the training of the clear model are not counted. Each side has a process of its own, for its peak memory.
 
 `DOORSTEP_BENCHMARK_LARGE=1` takes 104,000 households, about a million records, in place of 12,000.
+`DOORSTEP_BENCHMARK_IDENTITIES` names Parquet files of identities (as `newest_identities` gives them, parted by colons)
+that stand in for making a county: the files are taken for counties apart, that share nothing but names and postcodes.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from evaluation.linkage.identities import newest_identities
@@ -34,6 +38,7 @@ from linkage.clustering.second_look import second_links
 from linkage.model import read_model
 from linkage.people import edges_by_row
 from linkage.scoring.pairs import linking_connection, score_pairs
+from linkage.scoring.short_tokens import with_short_tokens
 from stores.home import Home
 
 SMALL, LARGE = 12_000, 104_000
@@ -45,6 +50,9 @@ SIDES = ("pseudonyms", "clear")
 
 def measure() -> dict[str, Any]:
     """Make a county, encode its identities, train the clear side, and link by both sides, twice in turns."""
+    if given := os.environ.get("DOORSTEP_BENCHMARK_IDENTITIES"):
+        with tempfile.TemporaryDirectory() as folder:
+            return measure_identities(_put_together(given.split(":")), Path(folder), rounds=1)
     households = LARGE if os.environ.get("DOORSTEP_BENCHMARK_LARGE") else SMALL
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "home")
@@ -55,10 +63,24 @@ def measure() -> dict[str, Any]:
         return measure_identities(identities, Path(folder)) | {"households": households, "months": MONTHS}
 
 
-def measure_identities(identities: pa.Table, folder: Path) -> dict[str, Any]:
-    """Link `identities` (as `newest_identities`) by both sides; files on the way go to `folder`."""
+def _put_together(paths: Sequence[str]) -> pa.Table:
+    """Return the identities of several counties as one table: their references are told apart."""
+    parts = []
+    for place, path in enumerate(paths):
+        part = pq.read_table(path)
+        for column in ("record_ref", "partner_person_reference"):
+            told_apart = pc.binary_join_element_wise(part[column], str(place), "/")
+            part = part.set_column(part.column_names.index(column), column, told_apart)
+        parts.append(part)
+    return pa.concat_tables(parts).combine_chunks().sort_by("record_ref")
+
+
+def measure_identities(identities: pa.Table, folder: Path, rounds: int = 2) -> dict[str, Any]:
+    """Link `identities` (as `newest_identities`) by both sides, `rounds` times in turns; files on the way go to
+    `folder`.
+    """
     _prepare(identities, folder)
-    runs = [{"side": side, **_in_own_process(side, folder)} for side in SIDES * 2]
+    runs = [{"side": side, **_in_own_process(side, folder)} for side in SIDES * rounds]
     best = {
         side: min((run for run in runs if run["side"] == side), key=lambda run: run["processor_seconds"])
         for side in SIDES
@@ -128,7 +150,9 @@ def link_side(side: str, folder: Path) -> dict[str, Any]:
 
 
 def _by_clusters(link_keys: pa.Table, scored: Any) -> None:
-    labels = cluster(edges_by_row(scored, link_keys["record_ref"]), link_keys).labels
+    edges = edges_by_row(scored, link_keys["record_ref"])
+    link_keys = with_short_tokens(link_keys)
+    labels = cluster(edges, link_keys).labels
     second_links(link_keys, labels)
 
 

@@ -46,7 +46,7 @@ there when some were erased since."""
 LARGEST_CHANGED_SHARE = 0.2
 """If more of the compared records changed, linking from nothing is quicker."""
 
-STORE_MEMORY = "4GB"
+STORE_MEMORY = "3GB"
 """What the linkage store may keep in memory while it is linked, cached blocks and what the night notes of the records;
 the rest goes to disk, encrypted. Splink and the second look work beside it."""
 

@@ -7,7 +7,7 @@ same records are linked from nothing in another, and the two are compared.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -64,23 +64,39 @@ class CampaignFigures:
 
 def nights_of(home: Home, nights: int = 12, days: int = 7) -> CampaignFigures:
     """Link the last `nights` steps of `days` days of `home`'s deliveries, after one night with all before them."""
+    return compare_nights(link_keys_by_night(home, PassingKeys(), nights, days))
+
+
+def link_keys_by_night(
+    home: Home, keys: PassingKeys, nights: int, days: int
+) -> Iterator[tuple[date, pa.Table]]:
+    """Yield the last `nights` steps of `days` days, and the night before them: its date, and the link keys of what had
+    landed by then.
+    """
     landed = sorted(_landings(home))
     last = date.fromisoformat(max(landing for landing, _ in landed))
-    found: list[NightFigures] = []
     with TemporaryDirectory() as folder:
-        keys = PassingKeys()
-        zone = AnalyticsZone(Home(Path(folder) / "nights"), keys)
-        before: dict[str, str] = {}
         for step in range(nights, -1, -1):
             night = last - timedelta(days=step * days)
             identities = newest_identities(_until(home, night, Path(folder) / f"files-{step}", landed))
-            link_keys = link_keys_of(identities, keys)
-            figures = _night(
-                zone, AnalyticsZone(Home(Path(folder) / f"nothing-{step}"), keys), night, link_keys, before
-            )
-            before = people_of(zone)
-            if step < nights:
+            yield night, link_keys_of(identities, keys)
+
+
+def compare_nights(nights: Iterable[tuple[date, pa.Table]]) -> CampaignFigures:
+    """Link `nights` (date and all link keys) one after the other, and each of them from nothing; the first only leads
+    in.
+    """
+    found: list[NightFigures] = []
+    keys = PassingKeys()
+    with TemporaryDirectory() as folder:
+        zone = AnalyticsZone(Home(Path(folder) / "nights"), keys)
+        before: dict[str, str] = {}
+        for night, link_keys in nights:
+            other = AnalyticsZone(Home(Path(folder) / f"nothing-{night}"), keys)
+            figures = _night(zone, other, night, link_keys, before)
+            if before:
                 found.append(figures)
+            before = people_of(zone)
     return CampaignFigures(
         found,
         all(each.b_cubed >= LEAST_B_CUBED and each.ids_kept >= LEAST_IDS_KEPT for each in found),

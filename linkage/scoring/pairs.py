@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import duckdb
@@ -24,6 +27,10 @@ from linkage.scoring.short_tokens import with_short_tokens
 
 COMPARED = "compared_records"
 THREADS = 2
+
+LINKING_MEMORY = "6GB"
+"""What Splink or the second look may take. With the linkage store beside it (`linkage.changes.STORE_MEMORY`) and
+Python, a county of 1.6 million residents stays within 12 GiB."""
 
 RECORDS_WITH_FREQUENCIES = "__splink__df_concat_with_tf"
 """Splink's own name for the records that it compares."""
@@ -122,8 +129,17 @@ class ScoredPairs:
 
 
 def linking_connection() -> duckdb.DuckDBPyConnection:
-    """Return an in-memory connection that never spills link keys to an unencrypted temporary file."""
-    connection = duckdb.connect(":memory:", config={"threads": THREADS, "temp_directory": ""})
+    """Return an in-memory connection for link keys; what does not fit into `LINKING_MEMORY` goes to disk encrypted."""
+    spill = Path(gettempdir()) / f"doorstep-linking-{os.getpid()}"
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": THREADS,
+            "temp_directory": str(spill),
+            "temp_file_encryption": True,
+            "memory_limit": LINKING_MEMORY,
+        },
+    )
     connection.execute("set preserve_insertion_order = true")
     return connection
 

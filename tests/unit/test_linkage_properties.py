@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.passing_keys import PassingKeys
-from linkage.clustering.clusters import BIRTH_TOKENS, CLUSTERED_COLUMNS, USED, Edges, cluster
+from linkage.clustering import clusters
+from linkage.clustering.clusters import BIRTH_TOKENS, CLUSTERED_COLUMNS, USED, Edges, cluster, facts_of
 from linkage.clustering.confidence import quality_of
 from linkage.clustering.stable_ids import assign_person_ids
 from linkage.scoring.frequencies import frequencies_query
@@ -99,14 +101,49 @@ def test_an_edge_that_was_used_joins_and_people_hang_together_by_edges(
 
 
 @settings(max_examples=25)
+@given(rows=COUNTIES, data=st.data())
+def test_components_are_searched_for_the_very_contradictions_that_facts_tell(
+    rows: list[dict[str, bytes | str | None]], data: st.DataObject
+) -> None:
+    component = np.sort(np.array(data.draw(st.lists(st.integers(0, 3), min_size=RECORDS, max_size=RECORDS))))
+    component = np.unique(component, return_inverse=True)[1].astype(np.int32)
+    link_keys = link_keys_of(rows)
+    facts = facts_of(link_keys, np.arange(RECORDS))
+    arguing = {
+        int(component[one])
+        for one in range(RECORDS)
+        for other in range(one)
+        if component[one] == component[other] and facts[one].contradicts(facts[other])
+    }
+    all_of_them = np.ones(int(component.max()) + 1, dtype=np.bool_)
+    found = clusters._contradicting_components(component, link_keys, all_of_them)
+    assert set(np.flatnonzero(found).tolist()) == arguing
+
+
+@settings(max_examples=25)
+@given(rows=COUNTIES, links=LINKS)
+def test_searching_for_contradictions_first_changes_no_cluster(
+    rows: list[dict[str, bytes | str | None]], links: dict[tuple[int, int], float]
+) -> None:
+    edges, link_keys = edges_of(links), link_keys_of(rows)
+    found = cluster(edges, link_keys)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clusters, "_contradicting_components", lambda _component, _keys, suspect: suspect)
+        every_suspect_rebuilt = cluster(edges, link_keys)
+    assert (found.labels == every_suspect_rebuilt.labels).all()
+    assert (found.reasons == every_suspect_rebuilt.reasons).all()
+    assert found.refused == every_suspect_rebuilt.refused
+
+
+@settings(max_examples=25)
 @given(
-    clusters=st.lists(st.integers(0, 5), min_size=12, max_size=12),
+    groups=st.lists(st.integers(0, 5), min_size=12, max_size=12),
     previous=st.lists(st.sampled_from([None, "P", "Q", "R"]), min_size=12, max_size=12),
 )
 def test_an_id_goes_to_one_cluster_and_what_moved_is_told(
-    clusters: list[int], previous: list[str | None]
+    groups: list[int], previous: list[str | None]
 ) -> None:
-    number = np.unique(np.sort(clusters), return_inverse=True)[1]
+    number = np.unique(np.sort(groups), return_inverse=True)[1]
     references = [f"r{place:02d}" for place in range(12)]
     found = assign_person_ids(number, references, previous, PassingKeys())
     assert len(set(found.person_ids)) == len(found.person_ids)
