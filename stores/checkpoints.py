@@ -28,12 +28,8 @@ HEADER_BYTES = 3 * 4096
 
 NUMBER_BYTES = 8
 
-METADATA_BLOCKS = """
-    select block_id, block_size
-    from pragma_metadata_info(?), pragma_database_size()
-    where database_name = ?
-    order by block_id
-"""
+METADATA_BLOCKS = "select block_id from pragma_metadata_info(?) order by block_id"
+BLOCK_BYTES = "select block_size from pragma_database_size() where database_name = ?"
 
 
 @contextmanager
@@ -45,13 +41,14 @@ def metadata_kept(instance: duckdb.DuckDBPyConnection, name: str, path: Path) ->
     if not beside(path, LOG_SUFFIX).exists():
         yield
         return
-    blocks = instance.execute(METADATA_BLOCKS, [name, name]).fetchall()
+    blocks = instance.execute(METADATA_BLOCKS, [name]).fetchall()
+    ((size,),) = instance.execute(BLOCK_BYTES, [name]).fetchall()
     kept, aside = beside(path, KEPT_SUFFIX), beside(path, ASIDE_SUFFIX)
     # Closed after the checkpoint: closing any handle of a file lets go of this process's locks on it.
     with path.open("rb") as store:
         with aside.open("wb") as copy:
             copy.write(store.read(HEADER_BYTES))
-            for number, size in blocks:
+            for (number,) in blocks:
                 position = HEADER_BYTES + number * size
                 store.seek(position)
                 copy.write(position.to_bytes(NUMBER_BYTES) + size.to_bytes(NUMBER_BYTES) + store.read(size))
