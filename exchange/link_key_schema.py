@@ -60,7 +60,8 @@ BLOCKING_TOKENS = (
     "surname_forwarding_uprn",
     "surname_forwarding_postcode",
 )
-"""Composite tokens that only choose which pairs of records are compared."""
+"""Composite tokens that choose which pairs of records are compared. Of `name_starts`, near names also weigh how rare it
+is."""
 
 TOKEN_COLUMNS = tuple(f"{token}_token" for token in (*COMPARED_TOKENS, *BLOCKING_TOKENS))
 

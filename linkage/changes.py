@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
+from governance.identifier_quality import read_identifier_quality
 from linkage.clustering.clusters import CLUSTERED_COLUMNS
 from linkage.clustering.joining import second_look_digest
 from linkage.clustering.second_look import columns_read
@@ -343,7 +344,8 @@ def find_changes(
     connection.execute(CURRENT_COMPARED.format(steps=", ".join(steps), joins=" ".join(joins), store=STORE))
     connection.execute("drop table first_of_alike")
     records, compared = (_count(connection, table) for table in ("current_records", "current_compared"))
-    found = f"{STATE_VERSION}-{model.digest}-{second_look_digest()}-{'-'.join(map(str, octaves))}"
+    quality = read_identifier_quality().digest
+    found = f"{STATE_VERSION}-{model.digest}-{quality}-{second_look_digest()}-{'-'.join(map(str, octaves))}"
     everything = everything or found != basis
     if not everything:
         connection.execute(CHANGED.format(store=STORE))

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from exchange.epoch_turn import link_keys_digest
 from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
+from governance.identifier_quality import read_identifier_quality
 from linkage import changes as night_changes
 from linkage import people_store
 from linkage.changes import Changes
@@ -88,7 +89,7 @@ def resolve_people(
     model = model or read_model()
     with zone.linkage(read_only=True) as connection, night_changes.limited_memory(connection):
         known = people_store.known_state(connection)
-        digest = f"{link_keys_digest(connection)}-{model.digest}"
+        digest = f"{link_keys_digest(connection)}-{model.digest}-{read_identifier_quality().digest}"
         found = (
             None
             if known.digest == digest and not from_nothing

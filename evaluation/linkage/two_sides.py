@@ -116,7 +116,8 @@ def judge_both_sides(
     for name in both.column_names:
         link_keys = link_keys.append_column(name, both[name])
     sample, share = _people_to_train_on(person)
-    plan = replace(county_plan(), random_pairs=RANDOM_PAIRS)
+    # Strangers are told of below: the prior is that of all people, of whom these are a share.
+    plan = replace(county_plan(), random_pairs=RANDOM_PAIRS, strangers_of_records=0)
     sides = {}
     for side, of_side, extra in (
         ("pseudonymised", plan, []),

@@ -7,8 +7,9 @@ Weights come from expectation maximisation on link keys alone, without any truth
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import log2
 from pathlib import Path
@@ -20,10 +21,11 @@ from splink import SettingsCreator, block_on
 from splink.internals.blocking_rule_creator import BlockingRuleCreator
 from splink.internals.comparison_creator import ComparisonCreator
 
+from governance.identifier_quality import COMPARED_BY_QUALITY
 from linkage.model import LinkageModel, read_model
 from linkage.people import read_link_keys
 from linkage.scoring.blocking import county_blocking_rules
-from linkage.scoring.comparisons import link_key_comparisons
+from linkage.scoring.comparisons import LOOSELY_HELD, by_quality, link_key_comparisons
 from linkage.scoring.pairs import (
     COMPARED,
     linking_connection,
@@ -60,13 +62,24 @@ TRAINING_BLOCKS = (
 )
 """Each session fits the comparisons that its block does not fix."""
 
+STRANGERS_OF_RECORDS = 180_000
+"""Strangers grow with the square of the records, records of one person do not. A model trained on fewer records than
+this is given the prior of so many; where a home is shared, nothing changes: a home has as many strangers in any county.
+Model 5's two bits for another home came from reviewing a model of 45,000 records against counties of 600,000."""
+
+HOME = "home"
+
 LEAST_PAIRS_TO_TRAIN_ON = 100
 """Expectation maximisation on fewer pairs finds chance, not weights."""
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a model is made of: the comparisons and blocking it will have, and how its weights are found."""
+    """What a model is made of: the comparisons and blocking it will have, and how its weights are found.
+
+    `by_quality`: identifiers that `comparisons.by_quality` takes apart. `strangers_of_records`: see
+    `STRANGERS_OF_RECORDS`; 0 leaves the prior as it was trained.
+    """
 
     comparisons: Sequence[ComparisonCreator]
     blocking_rules: Sequence[BlockingRuleCreator]
@@ -74,6 +87,8 @@ class TrainingPlan:
     sure_match_recall: float
     random_pairs: int
     training_blocks: Sequence[Sequence[str]]
+    by_quality: Collection[str] = ()
+    strangers_of_records: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +112,8 @@ def county_plan() -> TrainingPlan:
         sure_match_recall=SURE_MATCH_RECALL,
         random_pairs=RANDOM_PAIRS,
         training_blocks=TRAINING_BLOCKS,
+        by_quality=COMPARED_BY_QUALITY,
+        strangers_of_records=STRANGERS_OF_RECORDS,
     )
 
 
@@ -134,10 +151,10 @@ def train_settings(
     """Return Splink settings with weights fitted to `link_keys` (`LINK_KEY_SCHEMA`, feed and
     `extra_columns`).
     """
-    settings = SettingsCreator(
+    creator = SettingsCreator(
         link_type="dedupe_only",
         unique_id_column_name="record_ref",
-        comparisons=list(plan.comparisons),
+        comparisons=[*by_quality(plan.comparisons, plan.by_quality)],
         blocking_rules_to_generate_predictions=list(plan.blocking_rules),
         retain_matching_columns=False,
         retain_intermediate_calculation_columns=False,
@@ -145,7 +162,7 @@ def train_settings(
     connection = linking_connection()
     try:
         load_compared_records(connection, link_keys, extra_columns, collapse=collapse)
-        linker = quiet_linker(COMPARED, settings, connection)
+        linker = quiet_linker(COMPARED, creator, connection)
         linker.training.estimate_probability_two_random_records_match(
             [block_on(*tokens) for tokens in plan.sure_matches], recall=plan.sure_match_recall
         )
@@ -156,9 +173,29 @@ def train_settings(
             if _pairs_sharing(connection, tokens) < LEAST_PAIRS_TO_TRAIN_ON:
                 continue
             linker.training.estimate_parameters_using_expectation_maximisation(block_on(*tokens))
-        return _reviewable(json.loads(json.dumps(linker.misc.save_model_to_json())))
+        settings = json.loads(json.dumps(linker.misc.save_model_to_json()))
+        for name in plan.by_quality:
+            _lend_weights(settings, name)
+        settings = _reviewable(settings)
+        return among_more_strangers(settings, plan.strangers_of_records / max(link_keys.num_rows, 1))
     finally:
         connection.close()
+
+
+def among_more_strangers(settings: dict[str, Any], times: float) -> dict[str, Any]:
+    """Return `settings` for a county of `times` the records: fewer of all pairs are matches, and fewer strangers share
+    a home. A pair that shares a home weighs what it did, any other log2(`times`) bits less. Below 1: as they are.
+    """
+    if times <= 1:
+        return settings
+    settings = copy.deepcopy(settings)
+    settings["probability_two_random_records_match"] /= times
+    for comparison in settings["comparisons"]:
+        if comparison["output_column_name"] in (HOME, HOME + LOOSELY_HELD):
+            for level in comparison["comparison_levels"][:-1]:
+                if not level.get("is_null_level"):
+                    level["u_probability"] = float(f"{level['u_probability'] / times:.6g}")
+    return settings
 
 
 def _pairs_sharing(connection: duckdb.DuckDBPyConnection, tokens: Sequence[str]) -> int:
@@ -182,6 +219,26 @@ def weights_by_level(settings: Mapping[str, Any]) -> dict[str, dict[str, float]]
         }
         for comparison in settings["comparisons"]
     }
+
+
+def _lend_weights(settings: Mapping[str, Any], name: str) -> None:
+    """Where training saw no pair of a feed that holds `name` loosely (or only such pairs), take the other's weights."""
+    by_name = {comparison["output_column_name"]: comparison for comparison in settings["comparisons"]}
+    if name not in by_name:
+        return
+    both = [by_name[end]["comparison_levels"] for end in (name, name + LOOSELY_HELD)]
+    for mine, theirs in (both, both[::-1]):
+        for probability in SMALLEST_PROBABILITIES:
+            # Of one level alone nothing was learnt: all pairs that were seen are there.
+            if sum(_was_trained(level, probability) for level in mine) < 2:
+                for level, lent in zip(mine, theirs, strict=True):
+                    if _was_trained(lent, probability):
+                        level[probability] = lent[probability]
+
+
+def _was_trained(level: Mapping[str, Any], probability: str) -> bool:
+    fixed = level.get("is_null_level") or level.get(f"fix_{probability}")
+    return not fixed and isinstance(level.get(probability), int | float)
 
 
 def _reviewable(settings: dict[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,19 @@ def test_twins_at_school_stay_apart_by_their_pupil_numbers() -> None:
     assert clustered([(0, 1)], link_keys) == [0, 1]
 
 
+def test_father_and_namesake_son_who_are_both_liable_for_a_home_stay_apart() -> None:
+    both = [
+        {"uprn": "1", "full_name": "AB", "partner_reference": reference, "feed": "council_tax"}
+        for reference in "PQ"
+    ]
+    elsewhere = {"uprn": "1", "full_name": "AB", "partner_reference": "R", "feed": "sundry_debts"}
+    assert clustered([(0, 1), (1, 2)], records(both[0], elsewhere, both[1])) == [0, 0, 2]
+    born = {"birth_date": "1961-03-04"}
+    assert clustered([(0, 1)], records(both[0] | born, both[1] | born)) == [0, 0]
+    entered_twice = [record | {"feed": "electoral_register"} for record in both]
+    assert clustered([(0, 1)], records(*entered_twice)) == [0, 0]
+
+
 def test_one_weak_link_does_not_join_two_groups_that_hold_together_by_themselves() -> None:
     groups = [(0, 1, 20.0), (1, 2, 20.0), (3, 4, 20.0), (4, 5, 20.0)]
     found = cluster(edges_of(*groups, (2, 3, 1.0)), records(*[{}] * 6))
@@ -114,7 +127,7 @@ def test_a_couple_with_two_references_at_one_property_is_not_joined_through_a_th
 
 
 def test_one_person_entered_twice_at_one_property_under_one_name_is_joined() -> None:
-    home = {"feed": "council_tax", "uprn": "1", "full_name": "F H"}
+    home = {"feed": "electoral_register", "uprn": "1", "full_name": "F H"}
     link_keys = records(home | {"partner_reference": "C1"}, home | {"partner_reference": "C2"})
     assert clustered([(0, 1)], link_keys) == [0, 0]
 

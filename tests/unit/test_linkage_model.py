@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from exchange.link_key_schema import TOKEN_COLUMNS
-from linkage.candidates.training import county_plan, weights_by_level
+from governance.contracts import read_contracts
+from governance.identifier_quality import COMPARED_BY_QUALITY, read_identifier_quality
+from linkage.candidates.training import among_more_strangers, county_plan, weights_by_level
 from linkage.model import MODEL_PATH, LinkageModelError, read_model
-from linkage.scoring.comparisons import link_key_comparisons
+from linkage.scoring.comparisons import LOOSELY_HELD, by_quality, link_key_comparisons
 
 
 def test_the_model_reads_link_keys_only_and_keeps_no_column_beside_its_scores() -> None:
@@ -37,7 +39,7 @@ def test_the_model_has_the_comparisons_and_blocking_of_the_code() -> None:
     settings = read_model().splink_settings
     in_code = [
         [level["sql_condition"] for level in comparison.create_comparison_dict("duckdb")["comparison_levels"]]
-        for comparison in link_key_comparisons()
+        for comparison in by_quality(link_key_comparisons(), COMPARED_BY_QUALITY)
     ]
     in_model = [
         [level["sql_condition"] for level in comparison["comparison_levels"]]
@@ -53,6 +55,31 @@ def test_agreement_never_weighs_less_than_disagreement() -> None:
     for levels in weights_by_level(read_model().splink_settings).values():
         weights = list(levels.values())
         assert max(weights) > 0 > weights[-1]
+
+
+def test_only_feeds_with_a_contract_hold_an_identifier_loosely() -> None:
+    listed = {feed for feeds in read_identifier_quality().loosely_held.values() for feed in feeds}
+    assert listed <= set(read_contracts())
+
+
+def test_a_loosely_held_identifier_that_differs_speaks_less_against_a_pair() -> None:
+    weights = weights_by_level(read_model().splink_settings)
+    for identifier in ("name", "birth_date", "nino"):
+        well, loosely = (list(weights[f"{identifier}{end}"].values())[-1] for end in ("", LOOSELY_HELD))
+        assert loosely > well
+
+
+def test_more_strangers_take_the_same_bits_from_every_pair_but_those_that_share_a_home() -> None:
+    settings = dict(read_model().splink_settings)
+    among_many = among_more_strangers(settings, 4)
+    before, after = weights_by_level(settings), weights_by_level(among_many)
+    for name, levels in before.items():
+        for label, weight in levels.items():
+            shared = name.startswith("home") and label != "All other comparisons"
+            assert after[name][label] == pytest.approx(weight + 2 * shared, abs=0.02)
+    prior = "probability_two_random_records_match"
+    assert among_many[prior] == settings[prior] / 4
+    assert among_more_strangers(settings, 0.5) == settings
 
 
 def test_the_digest_changes_with_any_weight(tmp_path: Path) -> None:
