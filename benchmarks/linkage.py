@@ -36,8 +36,8 @@ from linkage.candidates.training import SEED, county_plan, train_settings
 from linkage.clustering.clusters import cluster
 from linkage.clustering.second_look import second_links
 from linkage.model import read_model
-from linkage.people import edges_by_row
-from linkage.scoring.pairs import linking_connection, score_pairs
+from linkage.people import LINK_KEY_COLUMNS, edges_by_row
+from linkage.scoring.pairs import ScoredPairs, linking_connection, score_pairs
 from linkage.scoring.short_tokens import with_short_tokens
 from stores.home import Home
 
@@ -149,11 +149,14 @@ def link_side(side: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def _by_clusters(link_keys: pa.Table, scored: Any) -> None:
-    edges = edges_by_row(scored, link_keys["record_ref"])
-    link_keys = with_short_tokens(link_keys)
-    labels = cluster(edges, link_keys).labels
-    second_links(link_keys, labels)
+def _by_clusters(link_keys: pa.Table, scored: ScoredPairs) -> None:
+    """Cluster as a night does: of records with the same keys, the one that was compared stands for all."""
+    stood_for = scored.alike["compared_as"].value_counts().flatten()
+    known = link_keys.filter(pc.is_in(link_keys["record_ref"], value_set=stood_for[0])).sort_by("record_ref")
+    copies = stood_for[1].take(pc.index_in(known["record_ref"], value_set=stood_for[0])).to_numpy()
+    known = with_short_tokens(known.select(list(LINK_KEY_COLUMNS)))
+    edges = edges_by_row(replace(scored, alike=scored.alike[:0]), known["record_ref"])
+    second_links(known, cluster(edges, known, copies).labels)
 
 
 def _by_splink(link_keys: pa.Table, scored: Any) -> None:

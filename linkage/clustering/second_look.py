@@ -79,7 +79,8 @@ def second_links(link_keys: pa.Table, labels: npt.NDArray[np.int64]) -> pa.Table
 
     `link_keys` as `linkage.people.read_link_keys` gives them. The ends are each cluster's first record by reference.
     """
-    return links_of_labelled(with_short_tokens(link_keys).append_column("label", pa.array(labels)))
+    read = with_short_tokens(link_keys.select(["record_ref", *columns_read()]))
+    return links_of_labelled(read.append_column("label", pa.array(labels)))
 
 
 def links_of_labelled(record_keys: pa.Table | pa.RecordBatchReader) -> pa.Table:
