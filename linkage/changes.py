@@ -350,6 +350,8 @@ def find_changes(
     if not everything:
         connection.execute(CHANGED.format(store=STORE))
         everything = _count(connection, "changed") > LARGEST_CHANGED_SHARE * compared
+        if everything:
+            connection.execute("drop table changed")
     if everything:
         connection.execute(
             "create or replace temp view changed as select number, record_ref, row_id from current_compared"
