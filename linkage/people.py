@@ -19,14 +19,34 @@ import pyarrow.compute as pc
 from exchange.epoch_turn import link_keys_digest
 from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
 from governance.identifier_quality import read_identifier_quality
-from linkage import changes as night_changes
 from linkage import people_store
-from linkage.changes import Changes
 from linkage.clustering.clusters import Clusters, Edges, cluster, component_of
 from linkage.clustering.confidence import quality_of
 from linkage.clustering.joining import ClusterLinks, joined_clusters, links_of_clusters
 from linkage.clustering.second_look import links_of_labelled
 from linkage.clustering.stable_ids import Assignment, assign_person_ids
+from linkage.incremental.blocks import records_to_score, term_frequencies
+from linkage.incremental.changes import (
+    Changes,
+    changed_records,
+    find_changes,
+    limited_memory,
+    vanished_records,
+)
+from linkage.incremental.edges import (
+    edges_among,
+    named_edges,
+    touched_edges,
+    touched_link_keys,
+    touched_references,
+)
+from linkage.incremental.labels import (
+    affected_records,
+    clusters_of,
+    labelled_link_keys,
+    link_keys_of,
+    relabel,
+)
 from linkage.model import LinkageModel, read_model
 from linkage.people_store import KnownState, Resolved
 from linkage.scoring.pairs import REPORTED_WEIGHTS, ScoredPairs, score_pairs
@@ -87,7 +107,7 @@ def resolve_people(
     Raises `LinkageModelError` on an unusable model, `StoreUnreadableError` if no package was opened yet.
     """
     model = model or read_model()
-    with zone.linkage(read_only=True) as connection, night_changes.limited_memory(connection):
+    with zone.linkage(read_only=True) as connection, limited_memory(connection):
         known = people_store.known_state(connection)
         digest = f"{link_keys_digest(connection)}-{model.digest}-{read_identifier_quality().digest}"
         found = (
@@ -119,18 +139,16 @@ def _link(
     *,
     from_nothing: bool,
 ) -> _Linked:
-    changes = night_changes.find_changes(connection, model, known.basis, everything=from_nothing)
+    changes = find_changes(connection, model, known.basis, everything=from_nothing)
     scored = _scored(connection, changes, model)
-    edges = night_changes.touched_edges(connection, changes, scored.edges)
+    edges = touched_edges(connection, changes, scored.edges)
     clusters, edges = _clustered(connection, edges, changes)
     links, cluster_links = _second_look(connection)
-    records = night_changes.affected_records(
-        connection, links, cluster_links.kin_table(), changes, known=known.has_people
-    )
+    records = affected_records(connection, links, cluster_links.kin_table(), changes, known=known.has_people)
     person, followed = _joined(connection, cluster_links, records)
     assignment = _with_ids(connection, zone, records, person, known)
     person_ids = pa.array(assignment.person_ids, pa.string())
-    ties = _ties(night_changes.edges_among(connection, edges, records, changes), links, records)
+    ties = _ties(edges_among(connection, edges, records, changes), links, records)
     compared = records["is_compared"]
     quality = quality_of(
         pa.table(
@@ -146,14 +164,14 @@ def _link(
     links = links.drop_columns(["cluster_l", "cluster_r", "number_l", "number_r"])
     links = links.append_column("is_followed", pa.array(followed))
     records = records.drop_columns(["number", "copies", "feed"])
-    edges = night_changes.named_edges(connection, edges)
+    edges = named_edges(connection, edges)
     return _Linked(
         changes,
         Resolved(
             everything=changes.everything,
             records=records.append_column("person_id", person_ids.take(pa.array(person))),
-            vanished=night_changes.vanished_records(connection) if known.has_people else NOBODY,
-            outdated=night_changes.touched_references(connection, changes),
+            vanished=vanished_records(connection) if known.has_people else NOBODY,
+            outdated=touched_references(connection, changes),
             edges=edges,
             links=links,
             quality=quality.set_column(0, "person_id", person_ids),
@@ -185,7 +203,7 @@ def _clustered(
     connection: duckdb.DuckDBPyConnection, edges: pa.Table, changes: Changes
 ) -> tuple[Clusters, pa.Table]:
     """Cluster the touched records by `edges` and remember their clusters; return `edges` with what each came to."""
-    link_keys = night_changes.touched_link_keys(connection)
+    link_keys = touched_link_keys(connection)
     number, copies = link_keys["number"].to_numpy(), link_keys["copies"].to_numpy()
     left, right = (np.searchsorted(number, edges[side].to_numpy()) for side in ("record_l", "record_r"))
     by_row = Edges(left, right, edges["match_weight"].to_numpy())
@@ -193,7 +211,7 @@ def _clustered(
     component = component_of(by_row, len(number))
     _, first = np.unique(component, return_index=True)
     size = np.bincount(component, weights=copies, minlength=1).astype(np.int64)
-    night_changes.relabel(
+    relabel(
         connection,
         pa.table(
             {
@@ -210,8 +228,8 @@ def _clustered(
 
 def _second_look(connection: duckdb.DuckDBPyConnection) -> tuple[pa.Table, ClusterLinks]:
     """Return the second look's links between all clusters, and the same by cluster."""
-    found = links_of_labelled(night_changes.labelled_link_keys(connection))
-    links = night_changes.clusters_of(connection, found)
+    found = links_of_labelled(labelled_link_keys(connection))
+    links = clusters_of(connection, found)
     return links, links_of_clusters(links["cluster_l"].to_numpy(), links["cluster_r"].to_numpy())
 
 
@@ -234,7 +252,7 @@ def _joined(
 
 
 def _link_keys_of(connection: duckdb.DuckDBPyConnection, clusters: np.ndarray) -> tuple[np.ndarray, pa.Table]:
-    found = night_changes.link_keys_of(connection, clusters)
+    found = link_keys_of(connection, clusters)
     return found["cluster"].to_numpy(), found
 
 
@@ -287,10 +305,10 @@ NOBODY = pa.table({"record_ref": pa.array([], pa.string()), "person_id": pa.arra
 
 def _scored(connection: duckdb.DuckDBPyConnection, changes: Changes, model: LinkageModel) -> ScoredPairs:
     settings = model.splink_settings
-    changed = None if changes.everything else night_changes.changed_records(connection)
-    frequencies = night_changes.term_frequencies(connection, changes, settings)
+    changed = None if changes.everything else changed_records(connection)
+    frequencies = term_frequencies(connection, changes, settings)
     # The stream comes last: another statement on its connection would end it, without a word.
-    link_keys = night_changes.records_to_score(connection, changes, settings)
+    link_keys = records_to_score(connection, changes, settings)
     return score_pairs(
         link_keys,
         settings,

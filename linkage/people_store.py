@@ -1,6 +1,6 @@
 """What linkage writes: the tables of the linkage store, and their copies in the warehouse.
 
-Linkage store: `edges`, `people`, `person_quality`, `person_history`, `linked_records` (see `linkage.changes`) and
+Linkage store: `edges`, `people`, `person_quality`, `person_history`, `linked_records` (see `linkage.incremental`) and
 `people_state`. Warehouse: `records.people` and `records.person_quality`.
 """
 
@@ -15,8 +15,8 @@ import duckdb
 import pyarrow as pa
 
 from governance.person_traces import forget_history
-from linkage.changes import LINKED_RECORDS
 from linkage.clustering.stable_ids import Change
+from linkage.incremental.changes import LINKED_RECORDS
 from stores.analytics import LINKAGE_STORE, AnalyticsZone
 from stores.encrypted import STORE, attach, storage_key
 
@@ -106,8 +106,9 @@ class KnownState(NamedTuple):
 class Resolved:
     """What one run found, of the records whose people it looked at.
 
-    `records`: as `linkage.changes.affected_records`, with person_id. `vanished`: record_ref, person_id. `outdated`:
-    references whose edges go. `edges`: those that come. `links`: all of the second look. `quality`: of these people.
+    `records`: as `linkage.incremental.labels.affected_records`, with person_id. `vanished`: record_ref, person_id.
+    `outdated`: references whose edges go. `edges`: those that come. `links`: all of the second look.
+    `quality`: of these people.
     """
 
     everything: bool

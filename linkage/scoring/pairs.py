@@ -29,8 +29,8 @@ COMPARED = "compared_records"
 THREADS = 2
 
 LINKING_MEMORY = "6GB"
-"""What Splink or the second look may take. With the linkage store beside it (`linkage.changes.STORE_MEMORY`) and
-Python, a county of 1.6 million residents stays within 12 GiB."""
+"""What Splink or the second look may take. With the linkage store beside it
+(`linkage.incremental.changes.STORE_MEMORY`) and Python, a county of 1.6 million residents stays within 12 GiB."""
 
 RECORDS_WITH_FREQUENCIES = "__splink__df_concat_with_tf"
 """Splink's own name for the records that it compares."""
