@@ -18,7 +18,7 @@ from exchange.link_key_schema import FIRST_EPOCH
 from exchange.transport import Exchange
 from governance.retention import read_retention
 from governance.sweep import sweep
-from linkage import changes
+from linkage.incremental import changes
 from linkage.people import resolve_people
 from stores.analytics import AnalyticsZone
 from stores.home import Home
