@@ -36,7 +36,8 @@ from linkage.candidates.training import SEED, county_plan, train_settings
 from linkage.clustering.clusters import cluster
 from linkage.clustering.second_look import second_links
 from linkage.model import read_model
-from linkage.people import LINK_KEY_COLUMNS, edges_by_row
+from linkage.people import edges_by_row
+from linkage.scoring.link_keys import LINK_KEY_COLUMNS
 from linkage.scoring.pairs import ScoredPairs, linking_connection, score_pairs
 from linkage.scoring.short_tokens import with_short_tokens
 from stores.home import Home

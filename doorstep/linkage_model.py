@@ -113,7 +113,7 @@ def _compare(zone: AnalyticsZone, folder: Path, as_json: bool) -> None:
     from linkage.candidates.candidate import MODEL_FILE, PAGE_FILE, compare_candidate
     from linkage.candidates.curves import threshold_curve, unlinkables
     from linkage.model import read_model
-    from linkage.people import read_link_keys
+    from linkage.scoring.link_keys import read_link_keys
 
     comparison = compare_candidate(zone, folder)
     model = read_model(folder / MODEL_FILE)

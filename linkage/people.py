@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exchange.epoch_turn import link_keys_digest
-from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
 from governance.identifier_quality import read_identifier_quality
 from linkage import people_store
 from linkage.clustering.clusters import Clusters, Edges, cluster, component_of
@@ -51,8 +50,6 @@ from linkage.model import LinkageModel, read_model
 from linkage.people_store import KnownState, Resolved
 from linkage.scoring.pairs import REPORTED_WEIGHTS, ScoredPairs, score_pairs
 from stores.analytics import AnalyticsZone
-
-LINK_KEY_COLUMNS = ("record_ref", "feed", *FILTER_COLUMNS, *TOKEN_COLUMNS)
 
 CERTAIN_WEIGHT = 1_000.0
 """Of records with identical keys: above any weight that a model gives."""
@@ -338,12 +335,6 @@ def _report(zone: AnalyticsZone, model: LinkageModel, report: PeopleReport | Non
             edge_weights=people_store.edge_weights(connection, *REPORTED_WEIGHTS),
             cluster_sizes=people_store.cluster_sizes(connection),
         )
-
-
-def read_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Return what linkage reads of the attached linkage store's link keys, in order of record_ref."""
-    listed = ", ".join(LINK_KEY_COLUMNS)
-    return connection.execute(f"select {listed} from link_keys order by record_ref").to_arrow_table()
 
 
 def edges_by_row(scored: ScoredPairs, record_refs: pa.ChunkedArray) -> Edges:

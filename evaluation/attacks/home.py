@@ -18,7 +18,7 @@ from bridge.vault.vault import open_vault
 from bridge.zone import CouncilZone
 from evaluation.attacks.suite import Targets
 from exchange.link_key_schema import FIRST_EPOCH
-from linkage.people import read_link_keys
+from linkage.scoring.link_keys import read_link_keys
 from stores.analytics import AnalyticsZone
 from stores.home import Home
 

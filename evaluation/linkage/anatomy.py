@@ -132,7 +132,7 @@ def anatomy_of(
 ) -> Anatomy:
     """Return what parted the records of one person and what joined those of two, under `model`.
 
-    `link_keys` as `linkage.people.read_link_keys` gives them, `edges` as the linkage store holds them, with what
+    `link_keys` as `read_link_keys` gives them, `edges` as the linkage store holds them, with what
     clustering made of each; linked anew without. People need not be what `model` gives, but causes are told of its
     weights and rules.
     """

@@ -14,7 +14,7 @@ from evaluation.linkage.anatomy import JudgedRecords
 from evaluation.linkage.clusters_measure import labels_of
 from evaluation.linkage.county import truth_by_record
 from evaluation.linkage.groups import groups_of_people
-from linkage.people import read_link_keys
+from linkage.scoring.link_keys import read_link_keys
 from stores.analytics import AnalyticsZone
 from stores.home import Home
 

@@ -30,7 +30,7 @@ from linkage.candidates.training import SEED, TrainingPlan, county_plan, train_s
 from linkage.clustering.clusters import cluster
 from linkage.clustering.joining import joined_clusters, links_between
 from linkage.clustering.second_look import second_links
-from linkage.people import LINK_KEY_COLUMNS, edges_by_row
+from linkage.people import edges_by_row
 from linkage.scoring.comparisons import (
     MATCHES_BY_MIDDLE_NAME,
     MATCHES_BY_MIDDLE_NAME_AT_HOME,
@@ -40,6 +40,7 @@ from linkage.scoring.comparisons import (
     comparison,
     level,
 )
+from linkage.scoring.link_keys import LINK_KEY_COLUMNS
 from linkage.scoring.pairs import score_pairs
 
 CLEAR_PREFIX = "clear_"

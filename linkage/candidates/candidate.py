@@ -22,9 +22,9 @@ from linkage.candidates.training import (
     write_model,
 )
 from linkage.model import MODEL_PATH, LinkageModel, LinkageModelError, read_model
-from linkage.people import read_link_keys
 from linkage.review.store import reviewed_samples
 from linkage.review.training import with_verdicts
+from linkage.scoring.link_keys import read_link_keys
 from stores.analytics import AnalyticsZone
 from stores.files import written_atomically
 

@@ -23,9 +23,9 @@ from splink.internals.comparison_creator import ComparisonCreator
 
 from governance.identifier_quality import COMPARED_BY_QUALITY
 from linkage.model import LinkageModel, read_model
-from linkage.people import read_link_keys
 from linkage.scoring.blocking import county_blocking_rules
 from linkage.scoring.comparisons import LOOSELY_HELD, by_quality, link_key_comparisons
+from linkage.scoring.link_keys import read_link_keys
 from linkage.scoring.pairs import (
     COMPARED,
     linking_connection,

@@ -77,7 +77,7 @@ LINKS_SCHEMA = pa.schema(
 def second_links(link_keys: pa.Table, labels: npt.NDArray[np.int64]) -> pa.Table:
     """Return links between the clusters of `labels` (one per row of `link_keys`): `LINKS_SCHEMA`, strongest first.
 
-    `link_keys` as `linkage.people.read_link_keys` gives them. The ends are each cluster's first record by reference.
+    `link_keys` as `read_link_keys` gives them. The ends are each cluster's first record by reference.
     """
     read = with_short_tokens(link_keys.select(["record_ref", *columns_read()]))
     return links_of_labelled(read.append_column("label", pa.array(labels)))

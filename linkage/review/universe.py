@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 
 from exchange.review import ReviewError
 from linkage.model import LinkageModel
-from linkage.people import CERTAIN_WEIGHT, read_link_keys
+from linkage.people import CERTAIN_WEIGHT
+from linkage.scoring.link_keys import read_link_keys
 from linkage.scoring.pairs import linking_connection, score_pairs
 from stores.analytics import AnalyticsZone
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linkage.model import LinkageModel, read_model
-from linkage.people import read_link_keys
+from linkage.scoring.link_keys import read_link_keys
 from linkage.scoring.pair_levels import blocking_conditions, levels_of_pairs, model_comparisons, prior_weight
 from linkage.scoring.pairs import COMPARED, linking_connection, load_compared_records
 from stores.analytics import AnalyticsZone

@@ -1,0 +1,16 @@
+"""The link keys that are compared: read from the linkage store, whole."""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+
+from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
+
+LINK_KEY_COLUMNS = ("record_ref", "feed", *FILTER_COLUMNS, *TOKEN_COLUMNS)
+
+
+def read_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Return what linkage reads of the attached linkage store's link keys, in order of record_ref."""
+    listed = ", ".join(LINK_KEY_COLUMNS)
+    return connection.execute(f"select {listed} from link_keys order by record_ref").to_arrow_table()
