@@ -51,7 +51,8 @@ def metadata_kept(instance: duckdb.DuckDBPyConnection, name: str, path: Path) ->
             for (number,) in blocks:
                 position = HEADER_BYTES + number * size
                 store.seek(position)
-                copy.write(position.to_bytes(NUMBER_BYTES) + size.to_bytes(NUMBER_BYTES) + store.read(size))
+                block = store.read(size)
+                copy.write(position.to_bytes(NUMBER_BYTES) + len(block).to_bytes(NUMBER_BYTES) + block)
             copy.flush()
             os.fsync(copy.fileno())
         aside.replace(kept)

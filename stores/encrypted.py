@@ -214,8 +214,7 @@ def detach(instance: duckdb.DuckDBPyConnection, name: str, path: Path | None = N
 def _is_held(instance: duckdb.DuckDBPyConnection, path: Path) -> bool:
     """Whether `instance` still has the store at `path` open, though it was detached.
 
-    A log that is gone was written back, so it has not. Where one lies, DuckDB is asked, with a
-    key that opens nothing.
+    A log that is gone was written back, so it has not. Where one lies, DuckDB is asked, with a key that opens nothing.
     """
     if not beside(path, LOG_SUFFIX).exists():
         return False

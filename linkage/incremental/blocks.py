@@ -10,8 +10,9 @@ import duckdb
 import pyarrow as pa
 
 from linkage.incremental.changes import Changes
-from linkage.incremental.columns import KEY_COLUMNS, ROWS_OF_A_BATCH, short_tokens
+from linkage.incremental.columns import ROWS_OF_A_BATCH, short_tokens
 from linkage.scoring.frequencies import STEPS_OF_AN_OCTAVE, frequency_columns
+from linkage.scoring.link_keys import KEY_COLUMNS
 from stores.encrypted import STORE
 
 FREQUENCIES = """

@@ -20,9 +20,10 @@ import pyarrow as pa
 
 from governance.identifier_quality import read_identifier_quality
 from linkage.clustering.joining import second_look_digest
-from linkage.incremental.columns import KEY_COLUMNS, short_token
+from linkage.incremental.columns import short_token
 from linkage.model import LinkageModel
 from linkage.scoring.frequencies import frequency_columns, population_octave, step_of
+from linkage.scoring.link_keys import KEY_COLUMNS
 from linkage.scoring.pairs import IDENTIFYING_TOKENS
 from stores.encrypted import STORE
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
+from linkage.scoring.short_tokens import COLUMN_END
 
 ROWS_OF_A_BATCH = 100_000
-
-KEY_COLUMNS = ("feed", *FILTER_COLUMNS, *TOKEN_COLUMNS)
 
 
 def short_token(token: str) -> str:
@@ -23,7 +21,7 @@ def short_tokens(columns: Sequence[str]) -> str:
     """Return the list of `columns` of link_keys to select, tokens short."""
     return ", ".join(
         f"{short_token(f'link_keys.{column}')} as {column}"
-        if column.endswith("_token")
+        if column.endswith(COLUMN_END)
         else f"link_keys.{column}"
         for column in columns
     )

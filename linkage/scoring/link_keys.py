@@ -7,7 +7,10 @@ import pyarrow as pa
 
 from exchange.link_key_schema import FILTER_COLUMNS, TOKEN_COLUMNS
 
-LINK_KEY_COLUMNS = ("record_ref", "feed", *FILTER_COLUMNS, *TOKEN_COLUMNS)
+KEY_COLUMNS = ("feed", *FILTER_COLUMNS, *TOKEN_COLUMNS)
+"""What two records are compared by."""
+
+LINK_KEY_COLUMNS = ("record_ref", *KEY_COLUMNS)
 
 
 def read_link_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
