@@ -29,7 +29,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m slow -o faulthandler_timeout=2400 -n 2 --dist loadfile --no-loadscope-reorder
 
 # Spark is half a gigabyte that only this needs, so it is installed here and not with the rest.
 test-spark: $(STAMP)

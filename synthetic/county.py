@@ -26,9 +26,10 @@ from stores.home import Home
 from synthetic.blocks import BLOCK_HOUSEHOLDS, arrange
 from synthetic.dates import add_months, day_of
 from synthetic.feeds.deliveries import schedule
+from synthetic.forks import can_fork
 from synthetic.hazard import ROUTES
 from synthetic.life_tables import BURN_IN_MONTHS, SHOCK_KINDS, Shock
-from synthetic.production import LARGEST_WORKERS, FeedPlan, can_fork, make_feeds
+from synthetic.production import LARGEST_WORKERS, FeedPlan, make_feeds
 from synthetic.truth import TRUTH_FILES, write_truth
 from synthetic.world import make_world
 

@@ -6,7 +6,6 @@ a feed's files hold depends on the county alone, never on the number of workers.
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from synthetic.feeds.deliveries import (
     TableRecords,
     writing_folder,
 )
+from synthetic.forks import can_fork, in_forks
 from synthetic.truth import household_ids, person_ids
 from synthetic.world import World
 
@@ -115,20 +115,14 @@ def make_feeds(
     return dict(sorted(made.items()))
 
 
-def can_fork() -> bool:
-    return "fork" in multiprocessing.get_all_start_methods()
-
-
 def _made(workers: int) -> Iterator[MadeFeed]:
     """Make the feeds, the long ones first."""
     job = _current_job()
     order = sorted(job.plans, key=lambda feed: (job.plans[feed].module.RHYTHM != WEEKLY, feed))
     if workers == 1 or not can_fork():
         yield from map(_make_feed, order)
-        return
-    # A new process for each feed gives its memory back.
-    with multiprocessing.get_context("fork").Pool(workers, maxtasksperchild=1) as pool:
-        yield from pool.imap_unordered(_make_feed, order, chunksize=1)
+    else:
+        yield from in_forks(_make_feed, order, workers)
 
 
 def _current_job() -> _Job:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -159,19 +162,21 @@ def test_a_store_that_no_key_opens_stops_the_rotation_before_it_begins(zones: Tw
     assert not (zones.home.council_keys / "storage.2.key").exists()
 
 
-def test_a_log_that_a_killed_writer_left_is_kept_by_a_rewriting(tmp_path: Path) -> None:
-    import os
+def _write_and_die(path: Path, key: str) -> None:
+    with attached(path, key) as connection:
+        connection.execute("insert into t values (2)")
+        os.kill(os.getpid(), signal.SIGKILL)
 
+
+def test_a_log_that_a_killed_writer_left_is_kept_by_a_rewriting(tmp_path: Path) -> None:
     key = "cd" * 32
     path = tmp_path / "store.duckdb"
     with attached(path, key) as connection:
         connection.execute("create table t as select 1 as a")
-    child = os.fork()
-    if child == 0:
-        with attached(path, key) as connection:
-            connection.execute("insert into t values (2)")
-            os._exit(0)
-    os.waitpid(child, 0)
+    # Not forked: DuckDB's threads do not survive a fork.
+    writer = multiprocessing.get_context("spawn").Process(target=_write_and_die, args=(path, key))
+    writer.start()
+    writer.join()
     assert path.with_name("store.duckdb.wal").exists()
     rewrite(path, key)
     assert not path.with_name("store.duckdb.wal").exists()
