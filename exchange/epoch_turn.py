@@ -41,6 +41,7 @@ from stores.encrypted import (
     writer_lock,
 )
 from stores.rewriting import write_back_log
+from stores.row_hash import rows_hash
 
 ASIDE_SUFFIX = ".turning"
 
@@ -69,10 +70,9 @@ TABLES = """
 select schema_name, table_name from duckdb_tables() where database_name = ? and not temporary order by all
 """
 
-# Sums do not care about order, and unlike exclusive-or they notice a row that comes twice.
-IDENTITIES = """
-select count(*), sum(hash(record_ref, feed, table_name, delivery_id, delivery_date, received_date))
-from {database}.link_keys
+IDENTITIES = f"""
+select count(*), {rows_hash("record_ref, feed, table_name, delivery_id, delivery_date, received_date")}
+from {{database}}.link_keys
 """
 
 OF_OLD_LINK_KEYS = frozenset({"link_keys", "held_link_keys", "linkage_epoch", "linked_records"})
@@ -127,7 +127,7 @@ def link_keys_digest(connection: duckdb.DuckDBPyConnection, database: str = STOR
     ]
     listed = ", ".join(f'"{name}"' for name in sorted(columns))
     row = connection.execute(
-        f"select count(*) || '-' || coalesce(bit_xor(hash({listed})), 0) from {database}.link_keys"
+        f"select count(*) || '-' || coalesce({rows_hash(listed)}, 0) from {database}.link_keys"
     ).fetchone()
     assert row is not None  # noqa: S101  an aggregate without groups always has one row
     return str(row[0])

@@ -19,6 +19,7 @@ from linkage.clustering.stable_ids import Change
 from linkage.incremental.changes import LINKED_RECORDS
 from stores.analytics import LINKAGE_STORE, AnalyticsZone
 from stores.encrypted import STORE, attach, storage_key
+from stores.row_hash import rows_hash
 
 PEOPLE_COLUMNS = "record_ref varchar, person_id varchar"
 QUALITY_COLUMNS = (
@@ -222,17 +223,19 @@ def publish_people(zone: AnalyticsZone) -> None:
 
 def _bring_up(connection: duckdb.DuckDBPyConnection, copy: str, original: str) -> None:
     """Make the rows of `copy` those of `original`, writing only what differs."""
-    held, new = (
-        connection.execute(
-            f"select count(*) || '-' || coalesce(bit_xor(hash(columns(*))), 0) from {table}"
-        ).fetchone()
+    columns = [name for name, *_ in connection.execute(f"describe {copy}").fetchall()]
+    (held, held_hash), (new, new_hash) = (
+        connection.execute(f"select count(*), {rows_hash(', '.join(columns))} from {table}").fetchall()[0]
         for table in (copy, original)
     )
-    if held == new:
+    if (held, held_hash) == (new, new_hash):
+        return
+    if not held:
+        connection.execute(f"insert into {copy} from {original}")
         return
     connection.execute(f"create or replace temp table coming as from {original} except from {copy}")
     connection.execute(f"create or replace temp table going as from {copy} except from {original}")
-    key = connection.execute(f"describe {copy}").fetchall()[0][0]
+    key = columns[0]
     connection.execute(f"delete from {copy} as held using going where held.{key} = going.{key}")
     connection.execute(f"insert into {copy} from coming")
 

@@ -32,6 +32,7 @@ from stores.analytics import AnalyticsZone
 from stores.encrypted import STORE, StoreUnreadableError, attach, attached, storage_key, writer_lock
 from stores.files import flush_folder
 from stores.keys import derive_key
+from stores.row_hash import rows_hash
 
 VERSIONS_KEPT = 3
 CURRENT = "current"
@@ -231,10 +232,9 @@ def _source_digest(
         if not columns:
             raise PublishingError(f"{audience}: the warehouse has no table {source}. Run the marts first.")
         values = ", ".join(f'"{column}"' for column, _ in columns)
+        hashes = ", ".join(map(rows_hash, (values, f"'again', {values}")))
         row = warehouse.execute(
-            # Sums do not care about order, and unlike exclusive-or they notice a row that comes twice.
-            f"select count(*), sum(hash({values})), sum(hash('again', {values})) "
-            f"{_selected(source, columns, oldest_month)}"
+            f"select count(*), {hashes} {_selected(source, columns, oldest_month)}"
         ).fetchone()
         digest.update(json.dumps([name, columns, [str(value) for value in row or ()]]).encode())
     return digest.hexdigest()

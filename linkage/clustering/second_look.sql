@@ -107,10 +107,12 @@ spelt as materialized (
         label,
         uprn_token as home,
         (
-            name_filter_00::bit || name_filter_01::bit || name_filter_02::bit || name_filter_03::bit
-            || name_filter_04::bit || name_filter_05::bit || name_filter_06::bit || name_filter_07::bit
-            || name_filter_08::bit || name_filter_09::bit || name_filter_10::bit || name_filter_11::bit
-            || name_filter_12::bit || name_filter_13::bit || name_filter_14::bit || name_filter_15::bit
+            name_filter_00::bit::blob || name_filter_01::bit::blob || name_filter_02::bit::blob
+            || name_filter_03::bit::blob || name_filter_04::bit::blob || name_filter_05::bit::blob
+            || name_filter_06::bit::blob || name_filter_07::bit::blob || name_filter_08::bit::blob
+            || name_filter_09::bit::blob || name_filter_10::bit::blob || name_filter_11::bit::blob
+            || name_filter_12::bit::blob || name_filter_13::bit::blob || name_filter_14::bit::blob
+            || name_filter_15::bit::blob
         )::bit as name_filter,
     from (
         select * from record_keys

@@ -68,7 +68,8 @@ def comparison_columns(source: str, columns: Sequence[str] = (), *, ordered: boo
     One row per record: `record_ref`, `name_filter` (a bit string, null without a name), the tokens, and
     `columns`. Not `ordered`, rows come as `source` has them.
     """
-    words = " || ".join(f"{word}::bit" for word in FILTER_COLUMNS)
+    # By way of bytes: DuckDB puts bit strings together bit by bit, which takes three times as long.
+    words = " || ".join(f"{word}::bit::blob" for word in FILTER_COLUMNS)
     qualities = _loosely_held_columns() if "feed" in columns else ()
     listed = ", ".join(("record_ref", f"({words})::bit as name_filter", *TOKEN_COLUMNS, *columns, *qualities))
     return f"select {listed} from {source}{' order by record_ref' if ordered else ''}"

@@ -35,9 +35,10 @@ LINKING_MEMORY = "6GB"
 RECORDS_WITH_FREQUENCIES = "__splink__df_concat_with_tf"
 """Splink's own name for the records that it compares."""
 
-RECORDS_OF_A_CHUNK = 1_000_000
+RECORDS_OF_A_CHUNK = 4_000_000
 """Pairs are compared in chunks by their first record, this many records in each: what a chunk needs while it is worked
-on (blocked pairs, both records' keys beside each other) then stays the same however large the county is."""
+on (blocked pairs, both records' keys beside each other) then stays the same however large the county is. Each chunk
+meets all records anew, so many chunks cost time (docs/benchmarks.md)."""
 REPORTED_WEIGHTS = (-10, 30)
 
 # Two records with the same keys are one person only where the keys identify: alike in a bare name is not

@@ -17,6 +17,7 @@ from governance.contracts import FeedContract
 from governance.retention import RetentionRule, add_months
 from governance.rules import rules_digest
 from stores.analytics import AnalyticsZone
+from stores.row_hash import rows_hash
 
 # History that must lie behind the first month: a first full delivery and a quarter of changes to it.
 WARM_UP_MONTHS = 3
@@ -107,7 +108,7 @@ def _fingerprints(
     fingerprints = {}
     for month in months:
         row = warehouse.execute(
-            "select count(*)::varchar || '-' || coalesce(bit_xor(fingerprint), 0)::varchar "
+            f"select count(*)::varchar || '-' || coalesce({rows_hash('fingerprint')}, 0)::varchar "
             "from foundations where received_date < ?",
             [month],
         ).fetchone()

@@ -13,6 +13,7 @@ from bridge.link_keys.encoding import encode_link_keys
 from evaluation.passing_keys import PassingKeys
 from exchange.link_key_schema import FIRST_EPOCH
 from linkage.people import PeopleReport, resolve_people
+from linkage.people_store import publish_people
 from stores.analytics import AnalyticsZone
 from stores.home import Home
 
@@ -215,3 +216,21 @@ def test_a_wrong_key_opens_no_link_key(zone: AnalyticsZone) -> None:
     connection = duckdb.connect(":memory:")
     with pytest.raises(duckdb.Error):
         connection.execute(f"attach '{zone.home.linkage_db}' as store (read_only)")
+
+
+def test_people_who_change_places_do_so_in_the_warehouse_too(zone: AnalyticsZone) -> None:
+    """The same records and the same ids as before, in other pairs: each column by itself says the same."""
+    resolve_people(zone)
+    with zone.linkage() as connection:
+        connection.execute(
+            """
+            update people set person_id = other.person_id
+            from (values ('r01', 'r21'), ('r21', 'r01')) as swapped (record_ref, taken_from)
+            inner join people as other on other.record_ref = taken_from
+            where people.record_ref = swapped.record_ref
+            """
+        )
+    publish_people(zone)
+    with zone.warehouse(read_only=True) as connection:
+        copied = dict(connection.execute("select record_ref, person_id from records.people").fetchall())
+    assert copied == people_of(zone)
