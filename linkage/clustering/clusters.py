@@ -100,13 +100,17 @@ class Facts:
         """True if these cannot be one person: other numbers, other dates of birth, or two people of one
         household.
         """
-        numbers = list(zip(self.exclusive, other.exclusive, strict=True))
-        same_number = any(mine & theirs for mine, theirs in numbers)
-        same_name = bool(self.names & other.names)
-        same_birth = bool(self.birth & other.birth)
+        same_number = other_number = False
+        for mine, theirs in zip(self.exclusive, other.exclusive, strict=True):
+            if mine and theirs:
+                if mine.isdisjoint(theirs):
+                    other_number = True
+                else:
+                    same_number = True
+        same_name = not self.names.isdisjoint(other.names)
+        same_birth = not self.birth.isdisjoint(other.birth)
         if self.birth and other.birth and not same_birth and not same_number:
             return True
-        other_number = any(mine and theirs and not mine & theirs for mine, theirs in numbers)
         if other_number and not (same_name and same_birth):
             return True
         if same_number or (same_name and same_birth):
@@ -118,18 +122,16 @@ class Facts:
         return any(not self.references[place] & other.references[place] for place in shared)
 
     def joined(self, other: Facts) -> Facts:
-        none: frozenset[bytes] = frozenset()
-        places = self.references.keys() | other.references.keys()
+        references = {**self.references, **other.references}
+        for place in self.references.keys() & other.references.keys():
+            references[place] = self.references[place] | other.references[place]
         return Facts(
             exclusive=tuple(
                 mine | theirs for mine, theirs in zip(self.exclusive, other.exclusive, strict=True)
             ),
             birth=self.birth | other.birth,
             names=self.names | other.names,
-            references={
-                place: self.references.get(place, none) | other.references.get(place, none)
-                for place in places
-            },
+            references=references,
         )
 
 
