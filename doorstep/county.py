@@ -50,6 +50,7 @@ def make(
     from dataclasses import asdict
 
     from synthetic.county import CountyError, make_county, progress_steps
+    from synthetic.forks import ForkDiedError
 
     home = Home(out.resolve()) if out else Home.from_environment()
     first: date = first_month.date()
@@ -72,7 +73,7 @@ def make(
                 shock_kind=shock_kind,
             )
             bars.update(task, completed=progress_steps(months), description="Making a county")
-    except CountyError as error:
+    except (CountyError, ForkDiedError) as error:
         errors.print(f"[red]{error}[/red]")
         raise typer.Exit(1) from None
     if as_json:
